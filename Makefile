@@ -1,0 +1,51 @@
+# Everything that this project does, one verb each. The first run of any of them sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+ENV := .venv/.ready
+export PYTHONPATH := tests:.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format generate lock bench clean
+
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+$(ENV): requirements/dev.txt pyproject.toml
+	@echo "Setting up .venv (pinned packages, about a minute) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(ENV) ## Replay 25 real tenants on a real control plane. KEEP=1 leaves it up.
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot be found.
+	$(BIN)/python -m pytest
+
+check: $(ENV) ## Lint, types, import rules, generated files.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m aifactory.api.crd --check crds
+
+format: $(ENV) ## Format the code.
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+generate: $(ENV) ## Generate crds/ from the models.
+	$(BIN)/python -m aifactory.api.crd crds
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+lock: $(ENV) ## Renew the lock files.
+	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml -o requirements/run.txt
+	$(LOCK) --group go -o requirements/go.txt
+
+bench: $(ENV) ## Measure the decision on generated fleets.
+	$(BIN)/python -m bench
+
+clean: ## Remove what the other verbs made here; the control plane's cache stays.
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .demo build dist
