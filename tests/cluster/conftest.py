@@ -1,0 +1,48 @@
+"""One real cluster for the whole session. None to be had is a failure, never a skip."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+
+import controlplane
+from controlplane import Cluster, Lines, open_cluster, wait_until
+
+
+@pytest.fixture(scope="session")
+def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
+    """The session's cluster, with every feature."""
+
+    def show(line: str) -> None:
+        # A first build takes minutes; without a sign of life it would look like a hang.
+        capture = pytestconfig.pluginmanager.getplugin("capturemanager")
+        reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+        if capture and reporter:
+            with capture.global_and_fixture_disabled():
+                reporter.write_line(line)
+
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(open_cluster(on_progress=Lines(show)))
+        except (controlplane.UnavailableError, controlplane.RefusedError, controlplane.ProcessError) as error:
+            pytest.fail(str(error), pytrace=False)
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Callable[..., str]:
+    """`kubectl(*arguments, stdin=None, seconds=60)` on the session's cluster; returns the output."""
+    return partial(controlplane.kubectl, cluster.kubeconfig)
+
+
+@pytest.fixture
+def namespace(kubectl: Callable[..., str]) -> Iterator[str]:
+    """A namespace of the test's own, in which pods can be created."""
+    name = f"test-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    account = ("get", "serviceaccounts", f"--namespace={name}", "--output=name")
+    wait_until(lambda: "serviceaccount/default" in kubectl(*account), "the default service account exists")
+    yield name
+    kubectl("delete", "namespace", name, "--wait=false")

