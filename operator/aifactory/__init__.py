@@ -1,0 +1,1 @@
+"""Provisions GPU node pools in AI factories under per-site power quotas."""
