@@ -1,0 +1,14 @@
+"""Placement of GPU pools in AI factories under power limits, on plain arrays.
+
+The package knows arrays only: no Kubernetes, no Pydantic, no clock, no I/O.
+
+``Problem`` is what is asked, ``Solution`` what is answered, ``solve`` answers it,
+and ``check`` says, with code of its own, whether an answer may be used.
+"""
+
+from aifactory_solver.check import check
+from aifactory_solver.explain import Explainer, Shortage
+from aifactory_solver.plain import solve
+from aifactory_solver.problem import Problem, Solution, Topology
+
+__all__ = ["Explainer", "Problem", "Shortage", "Solution", "Topology", "check", "solve"]

@@ -1,0 +1,226 @@
+"""Taking from lower pools: how little has to go so that a minimum gains its place."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from aifactory_solver.places import Ask, Finder
+from aifactory_solver.problem import Ints, Topology
+from aifactory_solver.room import Room, Units
+from aifactory_solver.search import find, most
+
+
+def minimum_units(room: Room, pool: int, system: int) -> int:
+    """Units of a system that carry the pool's minimum; a spread pool has at least one in each place."""
+    problem = room.problem
+    units = -(-int(problem.minimum[pool]) // int(problem.system_gpus[system]))
+    return max(units, int(problem.spread[pool])) if units else 0
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """Part of what may be taken: growth (or everything) of the pools up to a priority."""
+
+    whole: bool
+    priority: int
+
+
+class Preemption:
+    """One pool's search for victims among the pools of strictly lower priority."""
+
+    def __init__(self, room: Room, pool: int) -> None:
+        self.room = room
+        self.problem = room.problem
+        self.pool = pool
+        problem = room.problem
+        lower = problem.preemptible & (problem.priority < problem.priority[pool])
+        live = (room.kept > 0) & ~problem.row_locked & lower[problem.row_pool]
+        self.rows: Ints = np.flatnonzero(live)
+        self.victims = sorted(set(problem.row_pool[self.rows].tolist()))
+        self.growth = {q: self._growth(q) for q in self.victims}
+
+    def _growth(self, pool: int) -> int:
+        system = self.room.system(pool)
+        return 0 if system is None else max(0, self.room.held(pool) - minimum_units(self.room, pool, system))
+
+    def find(self, asks: list[Ask]) -> tuple[Ask, Units] | None:
+        """The first ask that fits after taking as little as possible; nothing is taken yet.
+
+        Growth goes before minima and low priorities before high ones, so the stages are nested and the
+        first one that suffices is found by bisection.
+        """
+        if not self.victims or not any(self._fits(ask, None) for ask in asks):
+            return None
+        levels = sorted({int(self.problem.priority[q]) for q in self.victims})
+        stages = [_Stage(False, v) for v in levels] + [_Stage(True, v) for v in levels]
+        low, high = 0, len(stages) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if any(self._fits(ask, stages[middle]) for ask in asks):
+                high = middle
+            else:
+                low = middle + 1
+        self.stage = stages[low]
+        finder = self._finder(self.stage)
+        for ask in asks:
+            found = find(finder, ask)
+            if found is not None:
+                return ask, found
+        return None
+
+    def _fits(self, ask: Ask, stage: _Stage | None) -> bool:
+        return most(self._finder(stage), ask) >= ask.units
+
+    def _finder(self, stage: _Stage | None) -> Finder:
+        """The room as if the stage's units were gone (all that may be taken without a stage)."""
+        room, problem = self.room, self.problem
+        gone = np.zeros(problem.rows, dtype=np.int64)
+        kept, pools = room.kept[self.rows], problem.row_pool[self.rows]
+        growth = np.minimum(kept, np.asarray([self.growth[q] for q in pools.tolist()], dtype=np.int64))
+        reached = problem.priority[pools] <= (stage.priority if stage else np.iinfo(np.int64).max)
+        if stage is None or stage.whole:
+            gone[self.rows] = np.where(reached, kept, growth)
+        else:
+            gone[self.rows] = np.where(reached, growth, 0)
+        watts = np.zeros(problem.cells, dtype=np.int64)
+        slots = np.zeros(problem.cells, dtype=np.int64)
+        np.add.at(watts, problem.row_cell, gone * problem.row_watts)
+        np.add.at(slots, problem.row_cell, gone)
+        slots[~problem.cell_open] = 0
+        return Finder(room, room.left + room.forest.totals(watts), room.free + slots)
+
+    def take(self, ask: Ask, units: Units) -> dict[int, int]:
+        """Place the units and give back to the victims whatever still fits, the most valuable first.
+
+        Returns what is left of each victim's rows.
+        """
+        room, problem = self.room, self.problem
+        before = {q: {r: int(room.kept[r]) for r in room.rows_of[q]} for q in self._near(units)}
+        for rows in before.values():
+            for r in rows:
+                if not problem.row_locked[r]:
+                    room.keep(r, 0)
+        room.add(ask.pool, units)
+        evicted = set()
+        for q in sorted(before, key=self._value):
+            if not self._give_back(q, before[q], minimum_units(room, q, self._system_of(before[q]))):
+                evicted.add(q)
+        for q in sorted(before, key=self._value):
+            if q not in evicted:
+                self._give_back(q, before[q], sum(before[q].values()), at_least=False)
+                settle_spread(room, q)
+                if room.held(q) < minimum_units(room, q, self._system_of(before[q])):
+                    give_up(room, q)
+        return {r: int(room.kept[r]) for rows in before.values() for r in rows}
+
+    def _system_of(self, rows: dict[int, int]) -> int:
+        return int(self.problem.cell_system[self.problem.row_cell[next(iter(rows))]])
+
+    def _near(self, units: Units) -> list[int]:
+        """Victims with something in a factory that the units go to; the others cannot be in the way."""
+        problem = self.problem
+        there = {int(problem.factory[problem.cell_domain[c]]) for c in units}
+        taken = self.stage
+        near = []
+        for q in self.victims:
+            if taken.whole or problem.priority[q] <= taken.priority:
+                rows = [r for r in self.room.rows_of[q] if self.room.kept[r]]
+                if any(int(problem.factory[problem.cell_domain[problem.row_cell[r]]]) in there for r in rows):
+                    near.append(q)
+        return near
+
+    def _value(self, pool: int) -> tuple[int, int, int]:
+        """Sort key: who keeps first. Higher priority, then more GPUs (so the fewest are lost), then older."""
+        problem = self.problem
+        gpus = sum(
+            int(problem.row_units[r]) * int(problem.system_gpus[problem.cell_system[problem.row_cell[r]]])
+            for r in self.room.rows_of[pool]
+        )
+        return (-int(problem.priority[pool]), -gpus, int(problem.age[pool]))
+
+    def _give_back(self, pool: int, before: dict[int, int], units: int, *, at_least: bool = True) -> bool:
+        """Let a pool keep up to ``units`` of what it had; with ``at_least``, all of them or nothing."""
+        room, problem = self.room, self.problem
+        rest = units - sum(int(room.kept[r]) for r in before)
+        for r, had in before.items():
+            cell = int(problem.row_cell[r])
+            more = min(had - int(room.kept[r]), rest)
+            if problem.cell_open[cell]:
+                more = min(more, int(room.free[cell]))
+            more = room.fitting(cell, int(problem.row_watts[r]), more)
+            if more > 0:
+                room.keep(r, int(room.kept[r]) + more)
+                rest -= more
+        if at_least and rest > 0:
+            give_up(room, pool)
+            return False
+        return True
+
+
+def give_up(room: Room, pool: int) -> None:
+    """Take everything from a pool that may be taken."""
+    room.drop_new(pool)
+    for r in room.rows_of[pool]:
+        if not room.problem.row_locked[r]:
+            room.keep(r, 0)
+
+
+def trim(room: Room, pool: int, units: int) -> None:
+    """Give up kept units down to ``units``, a spread kept: misfits, heavy and lonely ones first."""
+    problem = room.problem
+    rows = [r for r in room.rows_of[pool] if room.kept[r] and not problem.row_locked[r]]
+    if int(problem.topology[pool]) in (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN):
+        _trim_spread(room, pool, units, rows)
+        return
+    excess = room.held(pool) - units
+
+    def worst(r: int) -> tuple[bool, int, int, int]:
+        cell = int(problem.row_cell[r])
+        return (bool(problem.row_fits[r]), -int(problem.row_watts[r]), int(room.kept[r]), -cell)
+
+    for r in sorted(rows, key=worst):
+        n = min(excess, int(room.kept[r]))
+        if n > 0:
+            room.keep(r, int(room.kept[r]) - n)
+            excess -= n
+
+
+def settle_spread(room: Room, pool: int) -> None:
+    """Shrink a spread pool that was cut to the largest number whose split is allowed."""
+    if int(room.problem.topology[pool]) in (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN):
+        rows = [r for r in room.rows_of[pool] if room.kept[r] and not room.problem.row_locked[r]]
+        if any(room.kept[r] < room.problem.row_units[r] for r in room.rows_of[pool]):
+            _trim_spread(room, pool, room.held(pool), rows)
+
+
+def _trim_spread(room: Room, pool: int, units: int, rows: list[int]) -> None:
+    problem = room.problem
+    topology, level = int(problem.topology[pool]), int(problem.topology_level[pool])
+    k = int(problem.spread[pool])
+    in_place: dict[int, int] = {}
+    for cell, n in room.places(pool).items():
+        spot = room.group(topology, level, cell)
+        in_place[spot] = in_place.get(spot, 0) + n
+    target = 0
+    if len(in_place) >= k:
+        total = min(units, sum(in_place.values()))
+        target = next(
+            (n for n in range(total, k - 1, -1) if sum(min(c, -(-n // k)) for c in in_place.values()) >= n), 0
+        )
+    share = -(-target // k)
+    excess = sum(in_place.values()) - target
+    while excess > 0:
+        # The fullest place first: no place above the share, none emptied while another has two.
+        candidates = [r for r in rows if room.kept[r]]
+        if not candidates:
+            return
+        r = max(
+            candidates, key=lambda r: (in_place[room.group(topology, level, int(problem.row_cell[r]))], r)
+        )
+        spot = room.group(topology, level, int(problem.row_cell[r]))
+        others = [n for d, n in in_place.items() if d != spot]
+        step = 1 if in_place[spot] <= share else in_place[spot] - max([share, *others])
+        step = max(1, min(step, excess, int(room.kept[r])))
+        room.keep(r, int(room.kept[r]) - step)
+        in_place[spot] -= step
+        excess -= step
