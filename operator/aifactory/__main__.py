@@ -1,0 +1,5 @@
+"""`python -m aifactory`."""
+
+from aifactory.cli import app
+
+app()

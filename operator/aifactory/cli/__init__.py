@@ -1,0 +1,5 @@
+"""The command line: `aifactory plan`, `aifactory systems`, `aifactory run`."""
+
+from aifactory.cli.app import app
+
+__all__ = ["app"]

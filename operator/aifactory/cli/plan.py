@@ -1,0 +1,99 @@
+"""`aifactory plan`: the operator's own decision, on YAML alone."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+from aifactory.cli import tables
+from aifactory.cli.diff import differences
+from aifactory.cli.manifests import BadInput, Manifests, read, world_of
+from aifactory.decide import Plan, decide
+
+SERVED, BAD_INPUT, WAITING = 0, 1, 3
+
+
+class Output(StrEnum):
+    """What `aifactory plan` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def plan(
+    files: Annotated[
+        list[Path],
+        typer.Option(
+            "--filename", "-f", help="File or folder with AIFactories and GPUPools; - is standard input."
+        ),
+    ],
+    output: Annotated[
+        Output,
+        typer.Option(
+            "--output",
+            "-o",
+            help="table for people; json or yaml: the same resources with the operator's status.",
+        ),
+    ] = Output.TABLE,
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Say what moves and who loses against the given status.")
+    ] = False,
+    domains: Annotated[
+        bool, typer.Option("--domains", help="List every domain, not only the tightest.")
+    ] = False,
+) -> None:
+    """Plan where every pool goes, without a cluster.
+
+    A status in the files is the present state, so a what-if is a pipe: plan -o yaml, change, plan again.
+
+    Exit codes: 0 every pool has its minimum, 3 some pool waits, 1 the input cannot be read, 2 wrong usage.
+    """
+    try:
+        manifests = read(files)
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        raise typer.Exit(BAD_INPUT) from None
+    decided = decide(world_of(manifests), datetime.now(UTC), acting=False)
+    for line in decided.log:
+        print(line, file=sys.stderr)
+    if output is Output.TABLE:
+        console = Console()
+        tables.show_factories(console, manifests, decided, every_domain=domains)
+        tables.show_pools(console, manifests, decided)
+    else:
+        _dump(_with_status(manifests, decided), output)
+    if diff:
+        tables.show_differences(Console(stderr=output is not Output.TABLE), differences(manifests, decided))
+    waits = any(
+        condition["type"] == "Placed" and condition["status"] == "False"
+        for write in decided.statuses
+        if write.kind == "GPUPool"
+        for condition in write.status["conditions"]
+    )
+    raise typer.Exit(WAITING if waits else SERVED)
+
+
+def _with_status(manifests: Manifests, decided: Plan) -> dict[str, Any]:
+    """The resources as they were read, with their new status, as one List."""
+    statuses = {(write.kind, write.namespace, write.name): write.status for write in decided.statuses}
+    items = []
+    for obj in manifests.objects:
+        meta = obj["metadata"]
+        namespace = "" if obj["kind"] == "AIFactory" else meta.get("namespace", "default")
+        items.append({**obj, "status": statuses[obj["kind"], namespace, meta["name"]]})
+    return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def _dump(content: dict[str, Any], output: Output) -> None:
+    if output is Output.JSON:
+        json.dump(content, sys.stdout, indent=2)
+        print()
+    else:
+        yaml.dump(content, sys.stdout, Dumper=yaml.CSafeDumper, sort_keys=False, width=120)

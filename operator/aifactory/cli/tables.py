@@ -1,0 +1,114 @@
+"""Plans as tables for people."""
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from aifactory.api.quantity import show_power
+from aifactory.cli.diff import Difference
+from aifactory.cli.manifests import Manifests
+from aifactory.decide import Plan
+from aifactory.decide.layout import Layout, lay_out
+from aifactory.decide.world import key_of
+
+_SHOWN_DOMAINS = 5
+_BAR = 20
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        right, last = column.startswith(">"), column == columns[-1]
+        table.add_column(
+            column.lstrip(">"), justify="right" if right else "left", no_wrap=not last, overflow="fold"
+        )
+    return table
+
+
+def show_factories(console: Console, manifests: Manifests, plan: Plan, *, every_domain: bool) -> None:
+    """Watts against limits: each factory, and its tightest domains or all of them."""
+    table = _table("FACTORY / DOMAIN", ">LIMIT", ">PLANNED", ">FREE", "LOAD", ">GPUS")
+    for factory in manifests.factories:
+        layout = lay_out(factory)
+        watts, gpus = _loads(layout, plan)
+        rows = [i for i in range(1, len(layout.instances)) if every_domain or watts[i]]
+        if not every_domain:
+            rows.sort(key=lambda i: -watts[i] / max(layout.instances[i].limit, 1))
+            rows = sorted(rows[:_SHOWN_DOMAINS])
+        for i in (0, *rows):
+            instance = layout.instances[i]
+            share = watts[i] / instance.limit if instance.limit else float(watts[i] > 0)
+            bar = "█" * min(_BAR, round(share * _BAR))
+            table.add_row(
+                factory.metadata.name if not i else f"  {instance.name}",
+                show_power(instance.limit),
+                show_power(watts[i]),
+                show_power(max(0, instance.limit - watts[i])),
+                f"{bar:<{_BAR}} {share:5.1%}",
+                str(gpus[i]),
+                style="bold" if not i else "",
+            )
+    console.print(table)
+
+
+def _loads(layout: Layout, plan: Plan) -> tuple[Counter[int], Counter[int]]:
+    """Planned watts and GPUs of every instance."""
+    watts: Counter[int] = Counter()
+    gpus: Counter[int] = Counter()
+    for placings in plan.placings.values():
+        for placing in placings:
+            if placing.factory == layout.factory:
+                for i in layout.chain(layout.nearest(layout.path_of(placing.domain))):
+                    watts[i] += placing.watts
+                    gpus[i] += placing.gpus
+    return watts, gpus
+
+
+def show_pools(console: Console, manifests: Manifests, plan: Plan) -> None:
+    """Which pool goes where, and who waits and why."""
+    statuses = {
+        (write.namespace, write.name): write.status for write in plan.statuses if write.kind == "GPUPool"
+    }
+    table = _table("POOL", ">PRIORITY", ">GPUS", ">PLACED", ">POWER", "WHERE")
+    waiting = []
+    for pool in sorted(manifests.pools, key=lambda p: (-p.spec.priority, key_of(p))):
+        status = statuses[key_of(pool)]
+        table.add_row(
+            str(key_of(pool)),
+            str(pool.spec.priority),
+            str(pool.spec.gpus),
+            str(status["gpus"]),
+            status["printed"]["power"] if status["gpus"] else "",
+            status["printed"]["where"],
+        )
+        if "waiting" in status:
+            waiting.append((key_of(pool), status["waiting"]))
+    console.print()
+    console.print(table)
+    if waiting:
+        console.print("\n[bold]WAITING[/bold]")
+    for key, why in waiting:
+        console.print(f"{key}: {why['reason']}. {why['message']}", highlight=False, markup=False)
+
+
+def show_differences(console: Console, found: list[Difference]) -> None:
+    """What moves and who loses."""
+    console.print()
+    if not found:
+        console.print("Nothing changes.")
+        return
+    table = _table("POOL", ">PRIORITY", ">KEPT", ">MOVED", ">LOST", ">GAINED", "LEAVES", "ENTERS")
+    for it in found:
+        table.add_row(
+            f"{it.pool}{' (evicted)' if it.evicted else ''}",
+            str(it.priority),
+            *(str(n) if n else "" for n in (it.kept, it.moved, it.lost, it.gained)),
+            ", ".join(it.leaves[:3]) + (" ..." if len(it.leaves) > 3 else ""),
+            ", ".join(it.enters[:3]) + (" ..." if len(it.enters) > 3 else ""),
+        )
+    console.print(table)
+    console.print(
+        f"GPUs moved {sum(it.moved for it in found)}, lost {sum(it.lost for it in found)}, "
+        f"gained {sum(it.gained for it in found)}; pools evicted {sum(it.evicted for it in found)}."
+    )

@@ -1,0 +1,202 @@
+"""What is done now: the steps from the present towards the plan that keep every promise on the way."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from aifactory.api import names
+from aifactory.api.catalogue import systems_of
+from aifactory.api.pool import GPUPool
+from aifactory.decide.assign import Assignment, minimum_units
+from aifactory.decide.case import Case
+from aifactory.decide.fleet import State
+from aifactory.decide.ledger import Ledger
+from aifactory.decide.plan import Action, Complete, Delete, Drain, Evict, Finalizer, Hold, Order
+from aifactory.decide.wish import new_stamp, node_wish, relabel, slots_of, standing_stamp
+from aifactory.decide.world import PoolKey, key_of
+
+DRAIN_TIMEOUT_SECONDS = 600  # for nodes whose pool object is gone
+DRAIN_POLL_SECONDS = 1.0  # pods are not watched while they leave
+
+
+def act(case: Case, assignment: Assignment, now: datetime) -> tuple[Action, ...]:
+    """All actions of this cycle, in the order in which they may be carried out."""
+    if case.world.resources_going:
+        return ()  # our own resources are being deleted: whoever did that gets the time to think again
+    return (
+        *_finalizers(case),
+        *_releases(case, assignment, now),
+        *_upkeep(case, assignment),
+        *_orders(case, assignment),
+    )
+
+
+def _finalizers(case: Case) -> list[Action]:
+    """Every pool and factory holds our finalizer until nothing of it stands any more."""
+    owned = {unit.pool for unit in case.fleet.units}
+    carrying = {unit.slot.factory for unit in case.fleet.units} | {n.factory for n in case.fleet.strays}
+    actions: list[Action] = []
+    for pool in case.world.pools:
+        meta = pool.metadata
+        held = names.FINALIZER in meta.finalizers
+        if meta.deletion_timestamp is None and not held:
+            actions.append(Finalizer("GPUPool", meta.namespace, meta.name, add=True))
+        unseen = {p.factory for p in pool.status.placements} & case.world.unknown
+        if meta.deletion_timestamp is not None and held and key_of(pool) not in owned and not unseen:
+            actions.append(Finalizer("GPUPool", meta.namespace, meta.name, add=False))
+    for factory in case.world.factories:
+        meta = factory.metadata
+        held = names.FINALIZER in meta.finalizers
+        if meta.deletion_timestamp is None and not held:
+            actions.append(Finalizer("AIFactory", "", meta.name, add=True))
+        if meta.deletion_timestamp is not None and held and meta.name not in carrying | case.world.unknown:
+            actions.append(Finalizer("AIFactory", "", meta.name, add=False))
+    return actions
+
+
+def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]:
+    """Cordon, drain and delete what has to go; a unit counts until its last node is gone."""
+    leaving = [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]
+    going = [unit for units in assignment.go.values() for unit in units]
+    timeouts: dict[PoolKey | None, int] = {key_of(p): p.spec.drain_timeout_seconds for p in case.world.pools}
+    pods: dict[str, list[Evict]] = {}
+    for pod in case.world.pods:
+        pods.setdefault(pod.node, []).append(Evict(pod))
+    actions: list[Action] = []
+    for unit in sorted([*leaving, *going], key=lambda unit: unit.slot):
+        timeout = timeouts.get(unit.pool, DRAIN_TIMEOUT_SECONDS)
+        for node in unit.nodes:
+            since = node.stamp.draining_since if node.stamp else None
+            if node.deleting:
+                continue
+            if since is None or not node.unschedulable:
+                actions.append(Drain(node, since or now))
+                continue
+            staying = pods.get(node.name, [])
+            late = (now - since).total_seconds() >= timeout
+            if staying and not late:
+                actions += [evict for evict in staying if not evict.pod.evicted]
+            elif node.out_of_service and unit.pool in case.index:
+                actions.append(Hold(node))
+            else:
+                actions.append(Delete(node, forced=bool(staying)))
+    return actions
+
+
+def _upkeep(case: Case, assignment: Assignment) -> list[Action]:
+    """Provision lost nodes of standing units again, and bring labels and taints up to date in place."""
+    factories = {factory.metadata.name: factory for factory in case.world.factories}
+    misfits = {
+        unit.slot
+        for units, fits in zip(case.rows, case.problem.row_fits, strict=True)
+        if not fits
+        for unit in units
+    }
+    actions: list[Action] = []
+    for key, units in sorted(assignment.stay.items()):
+        pool = case.pools[case.index[key]]
+        # The stamp is renewed once everything suits the present spec, its minimum included.
+        fits = misfits.isdisjoint(unit.slot for unit in units)
+        fits = fits and len(units) >= minimum_units(case, key, units[0].gpus)
+        for unit in units:
+            factory = factories.get(unit.slot.factory)
+            if factory is None or unit.slot.factory in case.locked:
+                continue
+            system = systems_of(factory.spec).get(unit.slot.system)
+            for node in unit.nodes:
+                stamp = standing_stamp(case, unit, node, restamp=fits)
+                change = relabel(node_wish(factory, system, pool, stamp), node)
+                if change:
+                    actions.append(change)
+            offered = case.layouts[factory.metadata.name].offers(*unit.slot[1:])
+            if unit.missing and not pool.spec.paused and system and offered:
+                for slot in unit.missing:
+                    stamp = standing_stamp(case, unit, unit.nodes[0], restamp=fits)
+                    wish = node_wish(factory, system, pool, replace(stamp, slot=slot))
+                    actions.append(Complete(wish, key))
+    return actions
+
+
+def _orders(case: Case, assignment: Assignment) -> list[Action]:
+    """Order what the plan adds, as far as its power and its slots are free as observed.
+
+    Highest priority first, minima before growth. A minimum is ordered all at once or not yet, so that no
+    pool is left with a part because something else took the rest meanwhile.
+    """
+    ledger = Ledger(case)
+    open_slots = _OpenSlots(case)
+    turn = sorted(assignment.new, key=lambda key: _turn(case.pools[case.index[key]]))
+    orders: list[Action] = []
+    growth: list[tuple[PoolKey, list[int]]] = []
+    for key in turn:
+        cells = [cell for cell, units in assignment.new[key] for _ in range(units)]
+        gpus = case.cells[cells[0]].gpus
+        lacking = max(0, minimum_units(case, key, gpus) - len(assignment.stay.get(key, ())))
+        first, rest = cells[:lacking], cells[lacking:]
+        if first:
+            orders += _order(case, key, first, ledger, open_slots)
+        growth.append((key, rest))
+    for key, cells in growth:
+        for cell in cells:
+            orders += _order(case, key, [cell], ledger, open_slots)
+    return orders
+
+
+def _turn(pool: GPUPool) -> tuple[int, PoolKey]:
+    return (-pool.spec.priority, key_of(pool))
+
+
+def _order(
+    case: Case, key: PoolKey, cells: list[int], ledger: Ledger, open_slots: "_OpenSlots"
+) -> list[Action]:
+    """Orders for one unit in each of the cells, all or none."""
+    slots = open_slots.take(cells)
+    if slots is None:
+        return []
+    wanted = [(int(case.problem.cell_domain[cell]), int(case.problem.cell_watts[cell])) for cell in cells]
+    if not ledger.order(wanted):
+        open_slots.give_back(cells, slots)
+        return []
+    pool = case.pools[case.index[key]]
+    factories = {f.metadata.name: f for f in case.world.factories}
+    orders: list[Action] = []
+    for cell_index, (rack, slot) in zip(cells, slots, strict=True):
+        cell = case.cells[cell_index]
+        factory = factories[cell.factory]
+        path = case.layouts[cell.factory].instances[cell.instance].path
+        system = cell.group.system if cell.group else None
+        for place in slots_of(cell, path, rack, slot):
+            wish = node_wish(factory, system, pool, new_stamp(case, key, cell, place))
+            orders.append(Order(wish, key))
+    return orders
+
+
+class _OpenSlots:
+    """Slots in which no node of any unit is, lowest first."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.taken: dict[tuple[str, str, str], set[tuple[int, int]]] = {}
+        for unit in case.fleet.units:
+            place = (unit.slot.factory, unit.slot.path, unit.slot.system)
+            self.taken.setdefault(place, set()).add((unit.slot.rack, unit.slot.slot))
+        self.free: dict[int, list[tuple[int, int]]] = {}
+
+    def _of(self, cell: int) -> list[tuple[int, int]]:
+        if cell not in self.free:
+            it = self.case.cells[cell]
+            path = self.case.layouts[it.factory].instances[it.instance].path
+            taken = self.taken.get((it.factory, path, it.system), set())
+            self.free[cell] = [slot for slot in it.slots if slot not in taken]
+        return self.free[cell]
+
+    def take(self, cells: list[int]) -> list[tuple[int, int]] | None:
+        """One slot in each of the cells, None if some is not there yet."""
+        if any(len(self._of(cell)) < cells.count(cell) for cell in set(cells)):
+            return None
+        return [self._of(cell).pop(0) for cell in cells]
+
+    def give_back(self, cells: list[int], slots: list[tuple[int, int]]) -> None:
+        """Return slots that were taken."""
+        for cell, slot in zip(cells, slots, strict=True):
+            self._of(cell).append(slot)
+            self._of(cell).sort()

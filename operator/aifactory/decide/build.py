@@ -1,0 +1,277 @@
+"""Turns the world into a case: what a decision may change, what it has to count, and what is shut."""
+
+from collections import defaultdict
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from aifactory.decide.case import Case, Cell
+from aifactory.decide.fleet import State, Unit, muster
+from aifactory.decide.layout import Group, Instance, Layout, lay_out
+from aifactory.decide.standing import spec_stamp
+from aifactory.decide.tenants import Row, bools, ints, place_arrays, standing_arrays, wish_arrays
+from aifactory.decide.world import World, key_of
+from aifactory_solver import Problem
+
+_UNLIMITED = 10**12  # watts: above every limit that a factory may have
+
+
+def locked_factories(world: World, *, paused: bool = True) -> frozenset[str]:
+    """Factories in which nothing is ordered, drained or released."""
+    names = {f.metadata.name for f in world.factories}
+    refused = {r.name for r in world.refused if r.kind == "AIFactory"}
+    if world.resources_going:
+        return frozenset(names | refused)
+    stopped = {f.metadata.name for f in world.factories if paused and f.spec.paused}
+    undriven = {f.metadata.name for f in world.factories if not set(f.spec.backend.given()) <= world.backends}
+    return frozenset(stopped | undriven | refused | (world.unknown & names))
+
+
+def build(world: World, *, paused: bool = True) -> Case:
+    """Turn the world into arrays. Without ``paused``, as if nothing were paused."""
+    return _Builder(world, paused=paused).case()
+
+
+class _Builder:
+    def __init__(self, world: World, *, paused: bool) -> None:
+        self.world = world
+        self.paused = paused
+        self.locked = locked_factories(world, paused=paused)
+        self.factories = {f.metadata.name: f for f in sorted(world.factories, key=lambda f: f.metadata.name)}
+        self.layouts = {name: lay_out(factory) for name, factory in self.factories.items()}
+        for refused in world.refused:
+            if refused.kind == "AIFactory":
+                unlimited = (Instance("", "", "", -1, _UNLIMITED),)
+                self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0}, {"": ""})
+        self.fleet = muster(world, self.layouts)
+        alive = [pool for pool in world.pools if pool.metadata.deletion_timestamp is None]
+        self.pools = tuple(sorted(alive, key=key_of))
+        self.index = {key_of(pool): i for i, pool in enumerate(self.pools)}
+        self.stamps = {key_of(pool): spec_stamp(pool) for pool in self.pools}
+        self.cells: list[Cell] = []
+        self.open: list[bool] = []
+        self.main: dict[tuple[str, int], int] = {}  # (factory, group) -> cell
+        self.ghosts: dict[tuple[str, int, int, str, int], int] = {}
+        self.rows: dict[Row, list[Unit]] = defaultdict(list)
+
+    def case(self) -> Case:
+        self._domains()
+        self._main_cells()
+        self._units()
+        systems = sorted({(cell.system, cell.gpus) for cell in self.cells})
+        rows = sorted(self.rows.items())
+        domains = self._domain_arrays()
+        problem = Problem(
+            **domains,
+            **self._cell_arrays(systems),
+            system_gpus=ints(gpus for _, gpus in systems),
+            row_pool=ints(key[0] for key, _ in rows),
+            row_cell=ints(key[1] for key, _ in rows),
+            row_units=ints(len(units) for _, units in rows),
+            row_watts=ints(key[2] for key, _ in rows),
+            row_locked=bools(key[3] for key, _ in rows),
+            row_leave=bools(key[4] for key, _ in rows),
+            **wish_arrays(self.pools, paused=self.paused),
+            **place_arrays(self.pools, self.factories, self.layouts, self.levels, systems),
+            **standing_arrays(self.pools, self.factories, self.layouts, self.cells, rows, stamps=self.stamps),
+        )
+        return Case(
+            world=self.world,
+            layouts=self.layouts,
+            first_domain=self.first_domain,
+            fleet=self.fleet,
+            pools=self.pools,
+            index=self.index,
+            cells=tuple(self.cells),
+            rows=tuple(tuple(units) for _, units in rows),
+            systems=tuple(systems),
+            locked=self.locked,
+            stamps=self.stamps,
+            problem=problem,
+        )
+
+    # Domains
+
+    def _domains(self) -> None:
+        self.first_domain: dict[str, int] = {}
+        total = 0
+        for name, layout in self.layouts.items():
+            self.first_domain[name] = total
+            total += len(layout.instances)
+        self.fixed = np.zeros(total, dtype=np.int64)
+        self.leaving = np.zeros(total, dtype=np.int64)
+
+    def _domain_arrays(self) -> dict[str, Any]:
+        levels: dict[str, int] = {}
+        parent, limit, level, factory = [], [], [], []
+        for f, (name, layout) in enumerate(self.layouts.items()):
+            first = self.first_domain[name]
+            for instance in layout.instances:
+                parent.append(-1 if instance.parent < 0 else first + instance.parent)
+                limit.append(instance.limit)
+                level.append(-1 if instance.parent < 0 else levels.setdefault(instance.level, len(levels)))
+                factory.append(f)
+        self.levels = levels
+        return {
+            "parent": ints(parent),
+            "limit": ints(limit),
+            "level": ints(level),
+            "factory": ints(factory),
+            "fixed_watts": self.fixed,
+            "leaving_watts": self.leaving,
+        }
+
+    # Cells
+
+    def _main_cells(self) -> None:
+        for name, factory in self.factories.items():
+            layout = self.layouts[name]
+            shut = (
+                name in self.locked or factory.spec.drain or factory.metadata.deletion_timestamp is not None
+            )
+            for g, group in enumerate(layout.groups):
+                self.main[name, g] = len(self.cells)
+                self.open.append(
+                    not shut
+                    and group.unit_watts is not None
+                    and not layout.instances[group.instance].out_of_service
+                )
+                self.cells.append(
+                    Cell(
+                        factory=name,
+                        instance=group.instance,
+                        fabric=group.fabric,
+                        system=group.system.name,
+                        gpus=group.system.gpus_per_unit,
+                        group=group,
+                        slots=self._usable(name, group),
+                    )
+                )
+
+    def _usable(self, factory: str, group: Group) -> tuple[tuple[int, int], ...]:
+        """The group's slots that no stray, held, fixed or differently shaped unit sits in."""
+        path = self.layouts[factory].instances[group.instance].path
+        blocked_racks, blocked = set(), set()
+        for unit in self._in_group(factory, path, group.system.name):
+            alike = (unit.slot.slot == 0) == (group.system.unit == "Rack")
+            if not alike:
+                blocked_racks.add(unit.slot.rack)
+            elif self._is_fixed(unit) or unit.out_of_service:
+                blocked.add((unit.slot.rack, unit.slot.slot))
+        for node in self.fleet.strays:
+            stamp = node.stamp
+            if stamp and (stamp.slot.factory, stamp.slot.path, stamp.slot.system) == (
+                factory,
+                path,
+                group.system.name,
+            ):
+                blocked.add((stamp.slot.rack, stamp.slot.slot))
+                blocked.add((stamp.slot.rack, 0))
+        return tuple(s for s in group.slots if s not in blocked and s[0] not in blocked_racks)
+
+    def _in_group(self, factory: str, path: str, system: str) -> list[Unit]:
+        if not hasattr(self, "_by_group"):
+            self._by_group: dict[tuple[str, str, str], list[Unit]] = defaultdict(list)
+            for unit in self.fleet.units:
+                self._by_group[unit.slot.factory, unit.slot.path, unit.slot.system].append(unit)
+        return self._by_group.get((factory, path, system), [])
+
+    def _is_fixed(self, unit: Unit) -> bool:
+        """Load that nobody can plan with: not a pool's that is known, or where nothing may be changed."""
+        if unit.state is State.HELD:
+            return True
+        if unit.state is State.LEAVING:
+            return unit.slot.factory in self.locked
+        return unit.pool not in self.index
+
+    def _cell_arrays(self, systems: list[tuple[str, int]]) -> dict[str, Any]:
+        number = {system: i for i, system in enumerate(systems)}
+        cost, carbon, watts, units = [], [], [], []
+        for c, cell in enumerate(self.cells):
+            unit_watts = max(1, (cell.group.unit_watts if cell.group else None) or 1)
+            money, grams = self._energy(cell.factory, unit_watts)
+            cost.append(money)
+            carbon.append(grams)
+            watts.append(unit_watts)
+            units.append(len(cell.slots) if cell.group else self.ghost_units[c])
+        return {
+            "cell_domain": ints(self.first_domain[c.factory] + c.instance for c in self.cells),
+            "cell_fabric": ints(
+                self.first_domain[c.factory] + c.fabric if c.fabric >= 0 else -1 for c in self.cells
+            ),
+            "cell_system": ints(number[c.system, c.gpus] for c in self.cells),
+            "cell_units": ints(units),
+            "cell_leaving": ints(self.cell_leaving.get(c, 0) for c in range(len(self.cells))),
+            "cell_watts": ints(watts),
+            "cell_cost": ints(cost),
+            "cell_carbon": ints(carbon),
+            "cell_open": bools(self.open),
+        }
+
+    def _energy(self, factory: str, watts: int) -> tuple[int, int]:
+        """(millionths of money, grams of CO2) a day of a unit, at the meter and at peak."""
+        spec = self.factories[factory].spec if factory in self.factories else None
+        if spec is None or spec.energy is None:
+            return 0, 0
+        kwh = watts * (spec.power.peak_pue or Fraction(1)) * 24 / 1000
+        return int(kwh * spec.energy.price_per_mwh * 1000), int(kwh * spec.energy.carbon_grams_per_kwh)
+
+    # Units
+
+    def _units(self) -> None:
+        self.cell_leaving: dict[int, int] = defaultdict(int)
+        self.ghost_units: dict[int, int] = defaultdict(int)
+        for unit in self.fleet.units:
+            layout = self.layouts[unit.slot.factory]
+            domain = self.first_domain[unit.slot.factory] + layout.nearest(unit.slot.path)
+            if self._is_fixed(unit):
+                self.fixed[domain] += unit.watts
+            elif unit.state is State.LEAVING:
+                self.leaving[domain] += unit.watts
+                cell = self._home(unit, layout)
+                if cell is not None:
+                    self.cell_leaving[cell] += 1
+            else:
+                self._stands(unit, layout)
+        for node in self.fleet.strays:
+            layout = self.layouts[node.factory]
+            path = node.stamp.slot.path if node.stamp else ""
+            self.fixed[self.first_domain[node.factory] + layout.nearest(path)] += node.unit_watts
+
+    def _home(self, unit: Unit, layout: Layout) -> int | None:
+        """The cell whose slot the unit sits in, if the spec still describes it."""
+        g = layout.by_slot.get((unit.slot.path, unit.slot.system))
+        if g is None:
+            return None
+        cell = self.main[unit.slot.factory, g]
+        if (unit.slot.rack, unit.slot.slot) not in self.cells[cell].slots:
+            return None
+        return cell if self.cells[cell].gpus == unit.gpus else None
+
+    def _stands(self, unit: Unit, layout: Layout) -> None:
+        if unit.pool is None:
+            return
+        factory = unit.slot.factory
+        cell = self._home(unit, layout)
+        if cell is None:
+            cell = self._ghost(unit, layout)
+        locked = factory in self.locked
+        spec = self.factories[factory].spec if factory in self.factories else None
+        leave = unit.out_of_service or (
+            spec is not None
+            and (spec.drain or layout.instances[layout.nearest(unit.slot.path)].out_of_service)
+        )
+        self.rows[self.index[unit.pool], cell, unit.watts, locked, leave].append(unit)
+
+    def _ghost(self, unit: Unit, layout: Layout) -> int:
+        """A closed cell for units that stand where, or as, the spec no longer says."""
+        instance = layout.nearest(unit.slot.path)
+        fabric = layout.by_path.get(unit.fabric, -1)
+        key = (unit.slot.factory, instance, fabric, unit.slot.system, unit.gpus)
+        if key not in self.ghosts:
+            self.ghosts[key] = len(self.cells)
+            self.cells.append(Cell(unit.slot.factory, instance, fabric, unit.slot.system, unit.gpus, None))
+            self.open.append(False)
+        self.ghost_units[self.ghosts[key]] += 1
+        return self.ghosts[key]

@@ -1,0 +1,70 @@
+"""One planning problem: the solver's arrays, and what each index of them means."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+
+from aifactory.api.pool import GPUPool
+from aifactory.decide.fleet import Fleet, Unit
+from aifactory.decide.layout import Group, Instance, Layout
+from aifactory.decide.world import PoolKey, World
+from aifactory_solver import Problem
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Alike slots of one rack group, or a place where units stand that the spec no longer describes."""
+
+    factory: str
+    instance: int  # in the factory's layout
+    fabric: int
+    system: str
+    gpus: int
+    group: Group | None  # None: takes nothing new
+    slots: tuple[tuple[int, int], ...] = ()  # usable ones of the group
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a factory has of a system."""
+
+    factory: str
+    powered: bool  # the power of a unit is known
+    open: bool  # some of it takes new units
+
+
+@dataclass(frozen=True)
+class Case:
+    """One planning problem: the arrays, and what each index means."""
+
+    world: World
+    layouts: dict[str, Layout]
+    first_domain: dict[str, int]
+    fleet: Fleet
+    pools: tuple[GPUPool, ...]  # alive, in the order of their keys
+    index: dict[PoolKey, int]
+    cells: tuple[Cell, ...]
+    rows: tuple[tuple[Unit, ...], ...]
+    systems: tuple[tuple[str, int], ...]  # (name, GPUs of a unit)
+    locked: frozenset[str]  # factories in which nothing may be changed
+    stamps: dict[PoolKey, str]
+    problem: Problem
+
+    @cached_property
+    def offers(self) -> dict[str, tuple[Offer, ...]]:
+        """By system name: the factories that have racks of it."""
+        found: dict[tuple[str, str], tuple[bool, bool]] = {}
+        for cell, is_open in zip(self.cells, self.problem.cell_open.tolist(), strict=True):
+            if cell.group is not None:
+                powered, opened = found.get((cell.system, cell.factory), (False, False))
+                powered = powered or cell.group.unit_watts is not None
+                found[cell.system, cell.factory] = (powered, opened or is_open)
+        offers: dict[str, list[Offer]] = defaultdict(list)
+        for (system, factory), (powered, opened) in sorted(found.items()):
+            offers[system].append(Offer(factory, powered, opened))
+        return {system: tuple(of_it) for system, of_it in offers.items()}
+
+    def layout_domain(self, domain: int) -> tuple[str, Instance]:
+        """Factory and instance of a domain index."""
+        factory = next(f for f, first in reversed(self.first_domain.items()) if first <= domain)
+        return factory, self.layouts[factory].instances[domain - self.first_domain[factory]]

@@ -1,0 +1,145 @@
+"""One decision, step by step."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from aifactory.decide.actions import DRAIN_POLL_SECONDS, act
+from aifactory.decide.assign import Assignment, assign
+from aifactory.decide.build import build
+from aifactory.decide.case import Case
+from aifactory.decide.conditions import Verdict, conditions
+from aifactory.decide.factory_report import factory_events, factory_status
+from aifactory.decide.fleet import State
+from aifactory.decide.ledger import Ledger
+from aifactory.decide.placings import placings
+from aifactory.decide.plan import Action, Event, Placing, Plan, StatusWrite
+from aifactory.decide.pool_report import SLOW_START, pool_events, pool_facts, pool_status
+from aifactory.decide.why import Why, why
+from aifactory.decide.world import PoolKey, Refused, World, key_of
+from aifactory_solver import Explainer, Problem, Solution, check, solve
+from aifactory_solver.problem import Wrong
+
+Placer = Callable[[Problem], Solution]
+_Placings = dict[PoolKey, tuple[Placing, ...]]
+
+
+def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool = True) -> Plan:
+    """Decide for all pools and all factories together. The same world gives the same plan.
+
+    Without ``acting`` only placings and statuses are made, as a planner without a cluster needs them.
+    """
+    # 1. The world as arrays.
+    case = build(world)
+    # 2. Solve, and let code that shares nothing with the solver judge the answer.
+    solution, log = _checked(case, placer)
+    # 3. From counts to named units, and to what is done now.
+    assignment = assign(case, solution)
+    actions = act(case, assignment, now) if acting else ()
+    placed = {key_of(pool): placings(case, assignment, key_of(pool)) for pool in case.pools}
+    # 4. What would be done if nothing were paused.
+    advice = _advice(world, placed, placer)
+    # 5. Why pools wait, and the statuses.
+    explainer = Explainer(case.problem, solution)
+    statuses, events = _report(case, explainer, assignment, placed, advice, now=now)
+    return Plan(
+        placings=placed,
+        actions=actions,
+        statuses=statuses,
+        events=events,
+        log=log,
+        again_after=_again_after(case, actions, now),
+    )
+
+
+def _checked(case: Case, placer: Placer) -> tuple[Solution, tuple[str, ...]]:
+    solution = placer(case.problem)
+    try:
+        check(case.problem, solution)
+    except Wrong as error:
+        nothing = solution.new_pool[:0]
+        stay = Solution(case.problem.row_units.copy(), nothing, nothing, nothing)
+        return stay, (f"The solver's plan was refused, everything stays as it is: {error}",)
+    return solution, ()
+
+
+def _advice(world: World, placed: _Placings, placer: Placer) -> dict[PoolKey, str]:
+    """For each pool that something paused holds back: where it would stand otherwise."""
+    if not any(f.spec.paused for f in world.factories) and not any(p.spec.paused for p in world.pools):
+        return {}
+    case = build(world, paused=False)
+    solution, _ = _checked(case, placer)
+    assignment = assign(case, solution)
+    advice = {}
+    for pool in case.pools:
+        then = placings(case, assignment, key_of(pool))
+        if _shape(then) != _shape(placed.get(key_of(pool), ())):
+            where = ", ".join(f"{p.units} units in {p.factory}/{p.domain}".rstrip("/") for p in then[:5])
+            more = f" and {len(then) - 5} more places" if len(then) > 5 else ""
+            advice[key_of(pool)] = f"If nothing were paused it would have {where or 'nothing'}{more}."
+    return advice
+
+
+def _shape(placed: tuple[Placing, ...]) -> list[tuple[str, str, str, int]]:
+    return [(p.factory, p.domain, p.system, p.units) for p in placed]
+
+
+def _report(
+    case: Case,
+    explainer: Explainer,
+    assignment: Assignment,
+    placed: _Placings,
+    advice: dict[PoolKey, str],
+    *,
+    now: datetime,
+) -> tuple[tuple[StatusWrite, ...], tuple[Event, ...]]:
+    statuses: list[StatusWrite] = []
+    events: list[Event] = []
+    ledger = Ledger(case)
+    for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
+        write = factory_status(case, factory, ledger, placed, now)
+        statuses.append(write)
+        events += factory_events(factory, write)
+    for pool in sorted(case.world.pools, key=key_of):
+        key = key_of(pool)
+        mine = placed.get(key, ())
+        alive = key in case.index
+        lacks = alive and sum(p.gpus for p in mine) < pool.spec.gpus
+        reason = _with_advice(why(case, explainer, key), advice.get(key)) if lacks else None
+        facts = pool_facts(case, assignment, pool, mine, why=reason, advice=advice.get(key, ""), now=now)
+        write = pool_status(facts, case.stamps.get(key, pool.status.placed_under), now)
+        statuses.append(write)
+        events += pool_events(facts, write)
+    statuses += [_refused(refused, now) for refused in case.world.refused]
+    return tuple(statuses), tuple(events)
+
+
+def _with_advice(reason: Why, advice: str | None) -> Why:
+    return replace(reason, message=f"{reason.message} {advice}") if advice else reason
+
+
+def _refused(refused: Refused, now: datetime) -> StatusWrite:
+    """The status of an object that makes no sense: what it said before, and why it is not followed."""
+    before = refused.status.get("conditions", [])
+    verdicts = [
+        Verdict("Ready", False, "InvalidSpec", refused.message),
+        Verdict("Stalled", True, "InvalidSpec", refused.message),
+    ]
+    status = {
+        **refused.status,
+        "observedGeneration": refused.generation,
+        "conditions": conditions(verdicts, before, refused.generation, now),  # type: ignore[arg-type]
+    }
+    return StatusWrite(refused.kind, refused.namespace, refused.name, status)
+
+
+def _again_after(case: Case, actions: tuple[Action, ...], now: datetime) -> float | None:
+    """When something is due that no watch will tell: pods that leave, nodes that do not become ready."""
+    due = []
+    if actions or any(unit.state is State.LEAVING for unit in case.fleet.units):
+        due.append(DRAIN_POLL_SECONDS)
+    for unit in case.fleet.units:
+        for node in unit.nodes:
+            if not node.ready and node.created + SLOW_START > now:
+                due.append((node.created + SLOW_START - now).total_seconds())
+    return min(due, default=None)

@@ -1,0 +1,204 @@
+"""A factory's status: the limit in force, what is committed, what binds, and what is in the way."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from aifactory.api.catalogue import systems_of
+from aifactory.api.factory import AIFactory
+from aifactory.api.quantity import show_power
+from aifactory.decide.actions import DRAIN_TIMEOUT_SECONDS
+from aifactory.decide.case import Case
+from aifactory.decide.conditions import Verdict, conditions, reason_of, stamp
+from aifactory.decide.fleet import State, Unit
+from aifactory.decide.ledger import Ledger
+from aifactory.decide.plan import Event, Placing, StatusWrite
+from aifactory.decide.world import PoolKey, key_of
+
+_TIGHTEST = 3
+
+
+def factory_status(
+    case: Case,
+    factory: AIFactory,
+    ledger: Ledger,
+    placings: dict[PoolKey, tuple[Placing, ...]],
+    now: datetime,
+) -> StatusWrite:
+    """The status of a factory whose spec makes sense."""
+    meta, before = factory.metadata, factory.status.wire()
+    name, layout = meta.name, case.layouts[meta.name]
+    first = case.first_domain[name]
+    units = [unit for unit in case.fleet.units if unit.slot.factory == name]
+    here = [p for ps in placings.values() for p in ps if p.factory == name]
+    committed = int(ledger.committed[first])
+    planned = sum(p.watts * (p.units - p.standing) // p.units for p in here if p.units)
+    reserved, limit = committed + planned, layout.instances[0].limit
+    verdicts = _verdicts(case, factory, ledger, units, now)
+    tightest = _tightest(case, name, ledger)
+    ready_gpus = sum(unit.ready_gpus for unit in units)
+    placed, wanted_nodes = sum(p.gpus for p in here), sum(p.nodes for p in here)
+    status: dict[str, Any] = {
+        "observedGeneration": meta.generation,
+        "power": {
+            "limit": limit,
+            "committed": committed,
+            "reserved": reserved,
+            "free": max(0, limit - reserved),
+        },
+        "tightest": tightest,
+        "nodes": sum(len(unit.nodes) or unit.size * (unit.claimed_ready is not None) for unit in units),
+        "readyNodes": sum(node.ready for unit in units for node in unit.nodes),
+        "wantedNodes": wanted_nodes,
+        "gpus": sum(unit.gpus for unit in units),
+        "readyGpus": ready_gpus,
+        "wantedGpus": placed,
+        "pools": sum(any(p.factory == name for p in ps) for ps in placings.values()),
+        "printed": {
+            "limit": show_power(limit),
+            "committed": show_power(committed),
+            "free": show_power(max(0, limit - reserved)),
+            "tightest": _print_tightest(tightest, committed, limit),
+        },
+        "conditions": conditions(verdicts, before.get("conditions", []), meta.generation, now),
+    }
+    first_sight = factory.status.observed_generation != meta.generation
+    return StatusWrite("AIFactory", "", name, status, first=first_sight)
+
+
+def _tightest(case: Case, name: str, ledger: Ledger) -> list[dict[str, Any]]:
+    layout, first = case.layouts[name], case.first_domain[name]
+    loaded = []
+    for i, instance in enumerate(layout.instances):
+        committed = int(ledger.committed[first + i])
+        if i and committed:
+            loaded.append((-committed * 10**6 // max(instance.limit, 1), i, instance, committed))
+    loaded.sort(key=lambda entry: entry[:2])
+    return [
+        {"domain": instance.name, "limit": instance.limit, "committed": committed}
+        for _, _, instance, committed in loaded[:_TIGHTEST]
+    ]
+
+
+def _print_tightest(tightest: list[dict[str, Any]], committed: int, limit: int) -> str:
+    if not tightest or committed * tightest[0]["limit"] >= tightest[0]["committed"] * limit:
+        return f"quota {100 * committed // limit} %" if limit else "quota 0 W"
+    top = tightest[0]
+    return f"{top['domain']} {100 * top['committed'] // max(top['limit'], 1)} %"
+
+
+def _verdicts(
+    case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit], now: datetime
+) -> list[Verdict]:
+    within = _within_limits(case, factory, ledger, units)
+    blockers = _blockers(case, factory, units)
+    if blockers:
+        ready = Verdict("Ready", False, *blockers[0])
+    elif within.status:
+        ready = Verdict("Ready", True, "Paused" if factory.spec.paused else "AsPlanned", "")
+    else:
+        ready = Verdict("Ready", False, within.reason, within.message)
+    verdicts = [ready, within]
+    leaving = sum(unit.state is State.LEAVING for unit in units)
+    starting = sum(not n.ready and now - n.created < timedelta(minutes=15) for u in units for n in u.nodes)
+    if case.world.resources_going or factory.metadata.name in case.locked:
+        leaving = 0
+    if leaving or starting:
+        message = f"{leaving} units are being released, {starting} nodes are not ready yet."
+        verdicts.append(Verdict("Reconciling", True, "Releasing" if leaving else "NodesStarting", message))
+    elif not ready.status:
+        verdicts.append(Verdict("Stalled", True, ready.reason, ready.message))
+    return verdicts
+
+
+def _within_limits(case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit]) -> Verdict:
+    layout, first = case.layouts[factory.metadata.name], case.first_domain[factory.metadata.name]
+    over = [
+        (int(ledger.committed[first + i]) - instance.limit, instance)
+        for i, instance in enumerate(layout.instances)
+        if ledger.committed[first + i] > instance.limit
+    ]
+    if not over:
+        return Verdict("WithinLimits", True, "WithinLimits", "Committed power is at or below every limit.")
+    excess, instance = max(over, key=lambda entry: entry[0])
+    where = instance.name or "the quota"
+    message = f"{where}: {excess} W above its limit of {instance.limit} W"
+    if factory.spec.paused:
+        return Verdict(
+            "WithinLimits", False, "Paused", f"{message}; the factory is paused, so nothing is shed."
+        )
+    blocked = [(node, unit) for unit in units for node in unit.nodes if case.world.refusals.get(node.name)]
+    if blocked:
+        return Verdict("WithinLimits", False, "DrainBlocked", f"{message}; {_blocked(case, blocked)}")
+    if any(unit.state is State.LEAVING for unit in units):
+        return Verdict("WithinLimits", False, "Shedding", f"{message}; units are being released.")
+    return Verdict("WithinLimits", False, "OverLimit", f"{message}; nothing is left there to shed.")
+
+
+def _blocked(case: Case, blocked: list[tuple[Any, Unit]]) -> str:
+    node, unit = blocked[0]
+    pool = next((p for p in case.world.pools if key_of(p) == unit.pool), None)
+    timeout = pool.spec.drain_timeout_seconds if pool else DRAIN_TIMEOUT_SECONDS
+    since = node.stamp.draining_since if node.stamp else None
+    until = f" until {stamp(since + timedelta(seconds=timeout))}" if since else ""
+    watts = sum({u.slot: u.watts for _, u in blocked}.values())
+    return f"{watts} W wait for pods that may not be evicted yet{until}: {case.world.refusals[node.name]}"
+
+
+def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[str, str]]:
+    """(reason, message) of everything that needs somebody's action."""
+    name, layout = factory.metadata.name, case.layouts[factory.metadata.name]
+    found: list[tuple[str, str]] = []
+    if case.world.resources_going:
+        found.append(
+            ("ResourcesGoing", "Our own resource definitions are being deleted: nothing is changed.")
+        )
+    if name in case.world.unknown:
+        found.append(
+            ("Unknown", "The backend cannot be listed: nothing is changed, power counts as last seen.")
+        )
+    if not set(factory.spec.backend.given()) <= case.world.backends:
+        given = ", ".join(factory.spec.backend.given())
+        found.append(
+            (
+                "BackendNotSupported",
+                f"This version cannot drive {given}, only {', '.join(sorted(case.world.backends))}.",
+            )
+        )
+    if factory.metadata.deletion_timestamp is not None and units:
+        found.append(
+            ("Deleting", f"{len(units)} units still stand here; set spec.drain: true to empty the factory.")
+        )
+    systems = systems_of(factory.spec)
+    unknown = sorted({racks.system for racks in factory.spec.racks if racks.system not in systems})
+    if unknown:
+        found.append(("UnknownSystem", f"No such system: {', '.join(unknown)}. Define it in spec.systems."))
+    strays = sorted(node.name for node in case.fleet.strays if node.factory == name)
+    if strays:
+        found.append(("Stray", f"Nodes with our labels in no slot of ours: {', '.join(strays[:5])}."))
+    gone = [
+        u
+        for u in units
+        if u.state is State.STANDING
+        and not layout.offers(u.slot.path, u.slot.system, u.slot.rack, u.slot.slot)
+    ]
+    if gone:
+        where = sorted({f"{u.slot.path or name} ({u.slot.system}) of {u.pool}" for u in gone})
+        found.append(
+            (
+                "InTheWay",
+                f"{len(gone)} units stand where the spec has no rack for them: {', '.join(where[:5])}.",
+            )
+        )
+    return found
+
+
+def factory_events(factory: AIFactory, write: StatusWrite) -> list[Event]:
+    """Events on real transitions only."""
+    before = factory.status.wire().get("conditions", [])
+    events = []
+    for kind in ("Ready", "WithinLimits"):
+        was, now = reason_of(before, kind), reason_of(write.status["conditions"], kind)
+        if was != now and was[0] != "":
+            message = next(c["message"] for c in write.status["conditions"] if c["type"] == kind)
+            events.append(Event("AIFactory", "", write.name, now[1], message, warning=now[0] == "False"))
+    return [event for i, event in enumerate(events) if event.reason not in {e.reason for e in events[:i]}]

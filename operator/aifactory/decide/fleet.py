@@ -1,0 +1,162 @@
+"""What stands: the nodes that were seen, gathered into units."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from itertools import chain, count, islice
+
+from aifactory.decide.layout import Layout
+from aifactory.decide.world import Node, PoolKey, Slot, World, key_of
+
+
+class State(Enum):
+    """What is happening to a unit."""
+
+    STANDING = "Standing"  # exists or is on its way up, for a pool
+    LEAVING = "Leaving"  # is being drained, or has to be
+    HELD = "Held"  # drained because it is out of service: nobody's, and its slot stays shut
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Whole nodes or whole racks: what is ordered, counted and released together."""
+
+    slot: Slot  # slot 0 where the unit is a rack
+    pool: PoolKey | None
+    state: State
+    nodes: tuple[Node, ...]  # those of its nodes that exist
+    size: int  # nodes of the whole unit
+    gpus: int
+    watts: int  # as stamped or as its factory's spec has it now, whichever is more
+    fabric: str
+    placed_under: str
+    out_of_service: bool
+    claimed_ready: int | None = None  # its ready GPUs, where it is known from a status alone
+
+    @property
+    def ready_gpus(self) -> int:
+        """GPUs on its nodes that are ready."""
+        if self.claimed_ready is not None:
+            return self.claimed_ready
+        return sum(node.ready for node in self.nodes) * self.gpus // self.size
+
+    @property
+    def names(self) -> dict[str, Slot]:
+        """Name and slot of every node that the whole unit has."""
+        slots = [self.slot] if self.slot.slot else [self.slot._replace(slot=s + 1) for s in range(self.size)]
+        return {slot.node_name: slot for slot in slots}
+
+    @property
+    def missing(self) -> tuple[Slot, ...]:
+        """Slots of its nodes that do not exist."""
+        if self.claimed_ready is not None:
+            return ()
+        present = {node.name for node in self.nodes}
+        return tuple(slot for name, slot in self.names.items() if name not in present)
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All units, and what is not one."""
+
+    units: tuple[Unit, ...]
+    strays: tuple[Node, ...]  # with our labels, but in no slot of ours
+
+
+def muster(world: World, layouts: Mapping[str, Layout]) -> Fleet:
+    """Gather the nodes of all factories that exist into units, ordered by slot."""
+    strays: list[Node] = []
+    together: dict[Slot, list[Node]] = defaultdict(list)
+    for node in world.nodes:
+        if node.factory not in layouts:
+            continue  # its factory is gone: kept, and nobody's business
+        if node.stamp is None or node.stamp.slot.node_name != node.name:
+            strays.append(node)
+        else:
+            slot = node.stamp.slot
+            together[slot._replace(slot=0) if node.stamp.unit_nodes > 1 else slot].append(node)
+
+    pools = {key_of(pool): pool for pool in world.pools}
+    known = {*pools, *(PoolKey(r.namespace, r.name) for r in world.refused if r.kind == "GPUPool")}
+    going = {key for key, pool in pools.items() if pool.metadata.deletion_timestamp is not None}
+    units = []
+    for slot, nodes in sorted(together.items()):
+        nodes.sort(key=lambda node: node.name)
+        units.append(_unit(slot, tuple(nodes), layouts[slot.factory], known, going))
+    units += _claimed(world, layouts, {unit.slot for unit in units})
+    units.sort(key=lambda unit: unit.slot)
+    return Fleet(tuple(units), tuple(sorted(strays, key=lambda node: node.name)))
+
+
+def _unit(
+    slot: Slot, nodes: tuple[Node, ...], layout: Layout, known: set[PoolKey], going: set[PoolKey]
+) -> Unit:
+    stamps = [node.stamp for node in nodes if node.stamp is not None]
+    first = stamps[0]
+    owners = sorted({stamp.pool for stamp in stamps if stamp.pool is not None})
+    pool = owners[0] if owners else None
+    out_of_service = any(node.out_of_service for node in nodes)
+    draining = any(stamp.draining_since is not None for stamp in stamps)
+    if pool is None and all(node.out_of_service for node in nodes):
+        state = State.HELD
+    elif pool not in known or pool in going or draining or any(node.deleting for node in nodes):
+        state = State.LEAVING
+    else:
+        state = State.STANDING
+    return Unit(
+        slot=slot,
+        pool=pool,
+        state=state,
+        nodes=nodes,
+        size=first.unit_nodes,
+        gpus=first.unit_gpus,
+        watts=max(*(stamp.unit_watts for stamp in stamps), 1, _current_watts(layout, slot)),
+        fabric=first.fabric,
+        placed_under=min(stamp.placed_under for stamp in stamps),
+        out_of_service=out_of_service,
+    )
+
+
+def _claimed(world: World, layouts: Mapping[str, Layout], taken: set[Slot]) -> list[Unit]:
+    """Units of which only a status tells, in the lowest slots that are free."""
+    units = []
+    for claim in sorted(world.claims):
+        layout = layouts.get(claim.factory)
+        if layout is None or not claim.units:
+            continue
+        path = layout.path_of(claim.domain)
+        size, gpus = claim.nodes // claim.units, claim.gpus // claim.units
+        group = layout.by_slot.get((path, claim.system))
+        offered = layout.groups[group].slots if group is not None else ()
+        beyond = ((rack, int(size == 1)) for rack in count(1_000_000))  # racks that the spec has not
+        ready = claim.ready_gpus
+        places = (Slot(claim.factory, path, claim.system, *place) for place in chain(offered, beyond))
+        for slot in islice((slot for slot in places if slot not in taken), claim.units):
+            taken.add(slot)
+            watts = max(claim.watts // claim.units, 1, _current_watts(layout, slot))
+            units.append(
+                Unit(
+                    slot=slot,
+                    pool=claim.pool,
+                    state=State.STANDING,
+                    nodes=(),
+                    size=size,
+                    gpus=gpus,
+                    watts=watts,
+                    fabric=layout.path_of(claim.fabric),
+                    placed_under=claim.placed_under,
+                    out_of_service=False,
+                    claimed_ready=min(ready, gpus),
+                )
+            )
+            ready -= min(ready, gpus)
+    return units
+
+
+def _current_watts(layout: Layout, slot: Slot) -> int:
+    """What the spec says now of a unit in this place; 0 where it says nothing."""
+    group = layout.by_slot.get((slot.path, slot.system))
+    if group is None:
+        return 0
+    return layout.groups[group].unit_watts or 0

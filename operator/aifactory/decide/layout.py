@@ -1,0 +1,182 @@
+"""A factory's spec spread out: every domain instance and every rack group that hangs on one."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from aifactory.api.catalogue import System, systems_of
+from aifactory.api.factory import AIFactory
+from aifactory.api.quantity import watts
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One domain instance. Instance 0 of a layout is the factory itself, its limit the quota in IT watts.
+
+    ``path`` is its identity: the first of several is written without a number, so that a second hall
+    renames nothing under a running node. ``name`` is what people read: numbered where there are several.
+    """
+
+    path: str
+    name: str
+    level: str  # the spec's path
+    parent: int  # -1 for the factory
+    limit: int  # IT watts
+    base: str = ""  # last segment of the spec's path
+    number: int = 1
+    out_of_service: bool = False  # itself or one above it
+
+    @property
+    def aliases(self) -> frozenset[str]:
+        """What the last segment may be called."""
+        return frozenset(
+            (self.base, f"{self.base}-1") if self.number == 1 else (f"{self.base}-{self.number}",)
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """The racks of one system on one domain instance."""
+
+    instance: int
+    fabric: int  # instance
+    system: System
+    racks: int
+    nodes_per_rack: int
+    unit_watts: int | None  # with overhead; None: no figure is known, so nothing is placed
+
+    @property
+    def slots(self) -> tuple[tuple[int, int], ...]:
+        """(rack, slot) of each unit; slot 0 is a whole rack."""
+        if self.system.unit == "Rack":
+            return tuple((rack, 0) for rack in range(1, self.racks + 1))
+        return tuple((r, s) for r in range(1, self.racks + 1) for s in range(1, self.nodes_per_rack + 1))
+
+    def has(self, rack: int, slot: int) -> bool:
+        """Whether the group has a unit there."""
+        whole = self.system.unit == "Rack"
+        return 1 <= rack <= self.racks and (slot == 0 if whole else 1 <= slot <= self.nodes_per_rack)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Everything that a factory's spec says about places."""
+
+    factory: str
+    instances: tuple[Instance, ...]
+    groups: tuple[Group, ...]
+    by_path: dict[str, int] = field(default_factory=dict)
+    by_name: dict[str, str] = field(default_factory=dict)  # what people read -> path
+    by_slot: dict[tuple[str, str], int] = field(default_factory=dict)  # (path, system name) -> group
+
+    def path_of(self, name: str) -> str:
+        """The identity of the instance that people call ``name``; the name itself where there is none."""
+        return self.by_name.get(name, name)
+
+    def offers(self, path: str, system: str, rack: int, slot: int) -> bool:
+        """Whether the spec still describes a unit in this place."""
+        group = self.by_slot.get((path, system))
+        return group is not None and self.groups[group].has(rack, slot)
+
+    def nearest(self, path: str) -> int:
+        """The instance of a path, or the nearest one above it that is still there."""
+        while path:
+            if path in self.by_path:
+                return self.by_path[path]
+            path = path.rpartition("/")[0]
+        return 0
+
+    def chain(self, instance: int) -> tuple[int, ...]:
+        """The instance and all above it, up to the factory."""
+        found = [instance]
+        while self.instances[found[-1]].parent >= 0:
+            found.append(self.instances[found[-1]].parent)
+        return tuple(found)
+
+
+def unit_watts(system: System, overhead_percent: Fraction) -> int | None:
+    """IT watts of one unit with its overhead, rounded up; None where no figure is known."""
+    if system.max_watts is None:
+        return None
+    exact = system.max_watts * (100 + overhead_percent) / 100
+    return -(-exact.numerator // exact.denominator)
+
+
+def quota_watts(factory: AIFactory) -> int:
+    """The quota in IT watts, rounded down."""
+    power = factory.spec.power
+    if power.basis == "Gross" and power.peak_pue is not None:
+        return watts(power.quota / power.peak_pue)
+    return watts(power.quota)
+
+
+def lay_out(factory: AIFactory) -> Layout:
+    """Spread a factory's spec out. The spec has been validated."""
+    spec = factory.spec
+    instances = [Instance("", "", "", -1, quota_watts(factory))]
+    at_level: dict[str, list[int]] = {"": [0]}
+    for domain in sorted(spec.power.domains, key=lambda d: (d.path.count("/"), d.path)):
+        above, _, base = domain.path.rpartition("/")
+        limit, several = watts(domain.limit), domain.count > 1
+        for parent in at_level[above]:
+            up = instances[parent]
+            for number in range(1, domain.count + 1):
+                segment = base if number == 1 else f"{base}-{number}"
+                shown = f"{base}-{number}" if several else base
+                at_level.setdefault(domain.path, []).append(len(instances))
+                instances.append(
+                    Instance(
+                        path=f"{up.path}/{segment}".lstrip("/"),
+                        name=f"{up.name}/{shown}".lstrip("/"),
+                        level=domain.path,
+                        parent=parent,
+                        limit=limit,
+                        base=base,
+                        number=number,
+                    )
+                )
+    _mark_out_of_service(instances, spec.out_of_service)
+
+    groups: list[Group] = []
+    systems = systems_of(spec)
+    for racks in spec.racks:
+        system = systems.get(racks.system)
+        if system is None:
+            continue
+        for i in at_level[racks.domain]:
+            fabric = i
+            while instances[fabric].level != racks.fabric_path:
+                fabric = instances[fabric].parent
+            groups.append(
+                Group(
+                    instance=i,
+                    fabric=fabric,
+                    system=system,
+                    racks=racks.count,
+                    nodes_per_rack=racks.nodes_per_rack or system.nodes_per_rack,
+                    unit_watts=unit_watts(system, spec.power.overhead_percent),
+                )
+            )
+    groups.sort(key=lambda g: (g.instance, g.system.name))
+    return Layout(
+        factory=factory.metadata.name,
+        instances=tuple(instances),
+        groups=tuple(groups),
+        by_path={instance.path: i for i, instance in enumerate(instances)},
+        by_name={instance.name: instance.path for instance in instances},
+        by_slot={(instances[g.instance].path, g.system.name): i for i, g in enumerate(groups)},
+    )
+
+
+def _mark_out_of_service(instances: list[Instance], listed: tuple[str, ...]) -> None:
+    """Mark every listed instance, under any of its names, and all below it."""
+    wanted = [tuple(path.split("/")) for path in listed]
+    spelled: list[list[frozenset[str]]] = []
+    for i, instance in enumerate(instances):
+        spelled.append([] if instance.parent < 0 else [*spelled[instance.parent], instance.aliases])
+        named = any(
+            len(path) == len(spelled[i]) and all(s in a for s, a in zip(path, spelled[i], strict=True))
+            for path in wanted
+        )
+        above = instance.parent >= 0 and instances[instance.parent].out_of_service
+        if named or above:
+            instances[i] = Instance(**{**vars(instance), "out_of_service": True})

@@ -1,0 +1,53 @@
+"""Power as it is observed, domain by domain: what may be ordered now."""
+
+import numpy as np
+
+from aifactory.decide.case import Case
+from aifactory.decide.fleet import Unit
+
+
+class Ledger:
+    """Committed watts of every domain. An order is booked before it is made; a release only once it is seen.
+
+    Domains are numbered as in the case's problem.
+    """
+
+    def __init__(self, case: Case) -> None:
+        problem = case.problem
+        self.limit = problem.limit
+        self.parent = problem.parent
+        self.committed = np.zeros(problem.domains, dtype=np.int64)
+        for unit in case.fleet.units:
+            self._book(self.domain_of(case, unit), unit.watts)
+        for node in case.fleet.strays:
+            path = node.stamp.slot.path if node.stamp else ""
+            layout = case.layouts[node.factory]
+            self._book(case.first_domain[node.factory] + layout.nearest(path), node.unit_watts)
+
+    @staticmethod
+    def domain_of(case: Case, unit: Unit) -> int:
+        """The domain that a unit hangs on; the nearest above it that is left where the spec dropped it."""
+        return case.first_domain[unit.slot.factory] + case.layouts[unit.slot.factory].nearest(unit.slot.path)
+
+    def chain(self, domain: int) -> list[int]:
+        """The domain and all above it."""
+        found = [domain]
+        while self.parent[found[-1]] >= 0:
+            found.append(int(self.parent[found[-1]]))
+        return found
+
+    def _book(self, domain: int, watts: int) -> None:
+        for d in self.chain(domain):
+            self.committed[d] += watts
+
+    def order(self, wanted: list[tuple[int, int]]) -> bool:
+        """Book units, given as (domain, watts), all or none; whether all of them are free as observed."""
+        booked: list[tuple[int, int]] = []
+        for domain, watts in wanted:
+            if any(self.committed[d] + watts > self.limit[d] for d in self.chain(domain)):
+                for past_domain, past_watts in booked:
+                    self._book(past_domain, -past_watts)
+                return False
+            self._book(domain, watts)
+            booked.append((domain, watts))
+        return True

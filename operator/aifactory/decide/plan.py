@@ -1,0 +1,142 @@
+"""The plan of one cycle: what is placed where, what is done now, and what is said about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from aifactory.decide.world import Node, Pod, PoolKey, Slot, Taint
+
+
+@dataclass(frozen=True)
+class Placing:
+    """So many units of one system in one rack group, for one pool."""
+
+    factory: str
+    domain: str  # as people read it
+    fabric: str
+    system: str
+    units: int
+    nodes: int
+    gpus: int
+    watts: int
+    standing: int  # units of it that exist or are on their way up
+    missing: int  # nodes of it that do not exist
+    ready_gpus: int
+
+
+@dataclass(frozen=True)
+class NodeWish:
+    """Everything that a backend has to know to provision a node, or to bring its labels up to date."""
+
+    slot: Slot
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    taints: tuple[Taint, ...]
+    resource: str
+    devices: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """Provision a node."""
+
+    wish: NodeWish
+    pool: PoolKey
+
+
+@dataclass(frozen=True)
+class Complete(Order):
+    """Provision a node again that a standing unit has lost."""
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """Bring the labels, annotations and taints of a standing node up to date, in place."""
+
+    node: Node
+    wish: NodeWish
+    stale_labels: tuple[str, ...]
+    stale_taints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Drain:
+    """Begin to release a node: cordon it and note when."""
+
+    node: Node
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Evict:
+    """Ask a pod to leave a node that is being drained."""
+
+    pod: Pod
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A drained node that is out of service belongs to nobody from now on, and keeps its slot shut."""
+
+    node: Node
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Release a drained node; with ``forced``, its pods go with it because the drain took too long."""
+
+    node: Node
+    forced: bool = False
+
+
+@dataclass(frozen=True)
+class Finalizer:
+    """Hold an object back from deletion, or let it go."""
+
+    kind: str
+    namespace: str
+    name: str
+    add: bool
+
+
+Action = Order | Relabel | Drain | Evict | Hold | Delete | Finalizer
+
+
+@dataclass(frozen=True)
+class StatusWrite:
+    """The status that an object should have; written only where it differs."""
+
+    kind: str
+    namespace: str
+    name: str
+    status: Mapping[str, Any]
+    first: bool = False  # puts a new generation's limits in force: before any order
+
+
+@dataclass(frozen=True)
+class Event:
+    """A transition worth telling, with a stable reason."""
+
+    kind: str
+    namespace: str
+    name: str
+    reason: str
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one cycle decided.
+
+    Actions are in the order in which they keep the promises: finalizers, then what frees power, then
+    what uses it. Every order's power is free as observed, so they may be carried out without a further look.
+    """
+
+    placings: Mapping[PoolKey, tuple[Placing, ...]] = field(default_factory=dict)
+    actions: tuple[Action, ...] = ()
+    statuses: tuple[StatusWrite, ...] = ()
+    events: tuple[Event, ...] = ()
+    log: tuple[str, ...] = ()  # for operators only: may name pools of several tenants
+    again_after: float | None = None  # seconds until something is due that no watch tells

@@ -1,0 +1,216 @@
+"""A pool's status: where its GPUs are, or why it waits. Names no other tenant's pool."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from aifactory.api import names
+from aifactory.api.pool import GPUPool
+from aifactory.api.quantity import show_power
+from aifactory.decide.assign import Assignment
+from aifactory.decide.case import Case
+from aifactory.decide.conditions import Verdict, conditions, reason_of
+from aifactory.decide.fleet import State
+from aifactory.decide.plan import Event, Placing, StatusWrite
+from aifactory.decide.why import Why
+from aifactory.decide.world import PoolKey, key_of
+
+SLOW_START = timedelta(minutes=15)  # after that a node that is not ready is reported
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """What a pool's status speaks of."""
+
+    pool: GPUPool
+    placings: tuple[Placing, ...]
+    ordered: int  # nodes that are ordered now or have to wait for room
+    going: int  # units on their way out
+    slow: int  # nodes that should be ready by now
+    why: Why | None  # why it does not get all it wishes for
+    keeps_old: bool  # stands where its changed spec does not want it
+    no_longer_matches: bool  # stands where its factory's changed spec no longer fits it
+    advice: str  # what would be done if nothing were paused
+
+    @property
+    def key(self) -> PoolKey:
+        """The pool's key."""
+        return key_of(self.pool)
+
+    @property
+    def placed(self) -> int:
+        """GPUs placed."""
+        return sum(p.gpus for p in self.placings)
+
+    @property
+    def ready(self) -> int:
+        """GPUs on ready nodes."""
+        return sum(p.ready_gpus for p in self.placings)
+
+
+def pool_facts(
+    case: Case,
+    assignment: Assignment,
+    pool: GPUPool,
+    placings: tuple[Placing, ...],
+    *,
+    why: Why | None,
+    advice: str,
+    now: datetime,
+) -> PoolFacts:
+    """Gather what is to be said about one pool."""
+    key = key_of(pool)
+    held = assignment.held(key)
+    leaving = sum(u.pool == key and u.state is State.LEAVING for u in case.fleet.units)
+    index = case.index.get(key)
+    misfit = False
+    if index is not None:
+        kept = {unit.slot for unit in assignment.stay.get(key, ())}
+        misfit = any(
+            int(case.problem.row_pool[r]) == index and not fits and any(u.slot in kept for u in case.rows[r])
+            for r, fits in enumerate(case.problem.row_fits)
+        )
+    changed = bool(index is not None and case.problem.changed[index])
+    return PoolFacts(
+        pool=pool,
+        placings=placings,
+        ordered=sum(p.nodes * (p.units - p.standing) // p.units + p.missing for p in placings if p.units),
+        going=leaving + len(assignment.go.get(key, ())) + len(assignment.last.get(key, ())),
+        slow=sum(not n.ready and now - n.created >= SLOW_START for unit in held for n in unit.nodes),
+        why=why,
+        keeps_old=misfit and changed,
+        no_longer_matches=misfit and not changed,
+        advice=advice,
+    )
+
+
+def pool_status(facts: PoolFacts, stamp: str, now: datetime) -> StatusWrite:
+    """The status of a pool."""
+    pool = facts.pool
+    meta, before = pool.metadata, pool.status.wire()
+    status: dict[str, Any] = {
+        "observedGeneration": meta.generation,
+        "gpus": facts.placed,
+        "readyGpus": facts.ready,
+        "selector": f"{names.LABEL_POOL}={meta.name},{names.LABEL_POOL_NAMESPACE}={facts.key.namespace}",
+        "watts": sum(p.watts for p in facts.placings),
+        "placedUnder": stamp,
+        "placements": [_placement(p) for p in facts.placings],
+        "printed": {
+            "where": _where(facts.placings),
+            "power": show_power(sum(p.watts for p in facts.placings)),
+            "waits": facts.why.printed if facts.why else "",
+        },
+        "conditions": conditions(_verdicts(facts), before.get("conditions", []), meta.generation, now),
+    }
+    if facts.why:
+        status["waiting"] = facts.why.wire()
+    return StatusWrite("GPUPool", facts.key.namespace, meta.name, status)
+
+
+def _placement(p: Placing) -> dict[str, Any]:
+    return {
+        "factory": p.factory,
+        "domain": p.domain,
+        "fabric": p.fabric,
+        "system": p.system,
+        "units": p.units,
+        "nodes": p.nodes,
+        "gpus": p.gpus,
+        "readyGpus": p.ready_gpus,
+        "watts": p.watts,
+    }
+
+
+def _where(placings: tuple[Placing, ...]) -> str:
+    if not placings:
+        return ""
+    first = f"{placings[0].factory}/{placings[0].domain}".rstrip("/")
+    return first if len(placings) == 1 else f"{first} and {len(placings) - 1} more"
+
+
+def _verdicts(facts: PoolFacts) -> list[Verdict]:
+    ready, placed, provisioned = _ready(facts), _placed(facts), _provisioned(facts)
+    verdicts = [ready, placed, provisioned]
+    if facts.ordered or facts.going:
+        verdicts.append(Verdict("Reconciling", True, *_under_way(facts)))
+    elif not ready.status and facts.why:
+        verdicts.append(Verdict("Stalled", True, facts.why.reason, facts.why.message))
+    elif not ready.status and facts.slow:
+        verdicts.append(Verdict("Stalled", True, ready.reason, ready.message))
+    elif not ready.status:
+        verdicts.append(Verdict("Reconciling", True, "NodesStarting", ready.message))
+    return verdicts
+
+
+def _ready(facts: PoolFacts) -> Verdict:
+    minimum, wish = facts.pool.spec.minimum, facts.pool.spec.gpus
+    numbers = f"{facts.ready} of {wish} GPUs are ready, {facts.placed} are placed."
+    if facts.pool.metadata.deletion_timestamp is not None:
+        return Verdict("Ready", False, "Deleting", f"{facts.going} units are being released.")
+    if facts.ready >= minimum:
+        if facts.placed < wish:
+            return Verdict("Ready", True, "PartlyPlaced", numbers)
+        return Verdict("Ready", True, "Ready", numbers)
+    if facts.placed < minimum and facts.why:
+        return Verdict("Ready", False, facts.why.reason, facts.why.message)
+    if facts.slow:
+        return Verdict(
+            "Ready", False, "NodesNotReady", f"{facts.slow} nodes are not ready after 15 minutes. {numbers}"
+        )
+    return Verdict("Ready", False, "NodesStarting", numbers)
+
+
+def _placed(facts: PoolFacts) -> Verdict:
+    minimum, wish = facts.pool.spec.minimum, facts.pool.spec.gpus
+    numbers = f"{facts.placed} of {wish} GPUs are placed."
+    if facts.placed < minimum:
+        reason = facts.why.reason if facts.why else "Releasing"
+        return Verdict("Placed", False, reason, facts.why.message if facts.why else numbers)
+    if facts.keeps_old:
+        return Verdict(
+            "Placed",
+            True,
+            "KeepsOldPlace",
+            f"The new spec fits nowhere yet. {numbers} {facts.advice}".strip(),
+        )
+    if facts.no_longer_matches:
+        return Verdict(
+            "Placed",
+            True,
+            "NoLongerMatches",
+            f"The factory changed, and new units would not go where some of the pool's stand. {numbers}",
+        )
+    return Verdict("Placed", True, "PartlyPlaced" if facts.placed < wish else "Placed", numbers)
+
+
+def _provisioned(facts: PoolFacts) -> Verdict:
+    nodes = sum(p.nodes for p in facts.placings)
+    if facts.ordered:
+        return Verdict("Provisioned", False, "Ordering", f"{nodes - facts.ordered} of {nodes} nodes exist.")
+    if not nodes and facts.pool.spec.gpus:
+        return Verdict("Provisioned", False, "NothingPlaced", "No node is placed.")
+    return Verdict("Provisioned", True, "Provisioned", f"All {nodes} nodes exist.")
+
+
+def _under_way(facts: PoolFacts) -> tuple[str, str]:
+    parts = []
+    if facts.ordered:
+        parts.append(f"{facts.ordered} nodes are ordered or wait for room that is being vacated")
+    if facts.going:
+        parts.append(f"{facts.going} units are being released")
+    return ("Ordering" if facts.ordered else "Releasing"), " and ".join(parts) + "."
+
+
+def pool_events(facts: PoolFacts, write: StatusWrite) -> list[Event]:
+    """Events on real transitions only."""
+    before = facts.pool.status.wire().get("conditions", [])
+    events = []
+    for kind in ("Ready", "Placed"):
+        was = reason_of(before, kind)
+        now = reason_of(write.status["conditions"], kind)
+        message = next(c["message"] for c in write.status["conditions"] if c["type"] == kind)
+        if was != now and was[0] != "" and not (kind == "Placed" and now[0] == "True" and was[0] == "True"):
+            event = ("GPUPool", write.namespace, write.name)
+            events.append(Event(*event, reason=now[1], message=message, warning=now[0] == "False"))
+    return [event for i, event in enumerate(events) if event.reason not in {e.reason for e in events[:i]}]

@@ -1,0 +1,63 @@
+"""Where a pool's own spec lets it stand."""
+
+import hashlib
+import json
+
+from aifactory.api.factory import AIFactory
+from aifactory.api.pool import GPUPool
+from aifactory.decide.case import Cell
+from aifactory.decide.layout import Layout
+
+
+def spec_stamp(pool: GPUPool) -> str:
+    """A stamp of what a pool's spec says of where it may stand: tells its edits from its factory's."""
+    spec = pool.spec
+    says = {
+        "systems": sorted(spec.systems),
+        "topology": spec.topology.wire(),
+        "factories": spec.factories.wire(),
+        "minimum": spec.minimum,
+    }
+    return hashlib.sha256(json.dumps(says, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def allows(pool: GPUPool, factory: AIFactory) -> bool:
+    """Whether a pool may stand in a factory."""
+    where = pool.spec.factories
+    name = factory.metadata.name
+    return (
+        (not where.names or name in where.names)
+        and name not in where.exclude
+        and (where.selector is None or where.selector.matches(factory.metadata.labels))
+    )
+
+
+def place_of(pool: GPUPool, cell: Cell, layout: Layout) -> object:
+    """What the pool's topology packs into or spreads over, for a cell; None where there is none."""
+    topology = pool.spec.topology
+    over: str = topology.pack
+    domain = topology.domain
+    if topology.spread is not None:
+        over, domain = topology.spread.over, topology.spread.domain
+    if over == "None":
+        return "anywhere"
+    if over == "Factory":
+        return cell.factory
+    if over == "Fabric":
+        return (cell.factory, cell.fabric) if cell.fabric >= 0 else None
+    chain = layout.chain(cell.instance)
+    return next(((cell.factory, i) for i in chain if layout.instances[i].level == domain), None)
+
+
+def misplaced(pool: GPUPool, places: dict[object, int]) -> set[object]:
+    """The places that a pool's topology does not allow beside its others."""
+    bad: set[object] = {None}
+    topology = pool.spec.topology
+    if topology.spread is not None:
+        k, total = topology.spread.at_least, sum(places.values())
+        if len(places) < k or max(places.values(), default=0) > -(-total // k):
+            bad.update(places)
+    elif topology.pack != "None" and len(places) > 1:
+        best = max(places, key=lambda place: (places[place], str(place)))
+        bad.update(place for place in places if place != best)
+    return bad

@@ -1,0 +1,160 @@
+"""Why a pool waits, in a word for programs and a sentence for people."""
+
+from dataclasses import dataclass
+
+from aifactory.api.catalogue import systems_of
+from aifactory.api.pool import GPUPool
+from aifactory.api.quantity import show_power
+from aifactory.decide.case import Case
+from aifactory.decide.standing import allows
+from aifactory.decide.world import PoolKey
+from aifactory_solver import Explainer, Shortage
+
+
+@dataclass(frozen=True)
+class Why:
+    """A reason, the limit that binds, and the smallest change found that would free the pool."""
+
+    reason: str
+    message: str
+    factory: str = ""
+    domain: str = ""
+    limit: int = 0
+    free: int = 0
+    needed: int = 0
+    short_watts: int = 0
+    short_units: int = 0
+
+    def wire(self) -> dict[str, object]:
+        """As status.waiting has it."""
+        fields = {
+            "reason": self.reason,
+            "message": self.message,
+            "factory": self.factory,
+            "domain": self.domain,
+            "limit": self.limit,
+            "free": self.free,
+            "needed": self.needed,
+            "shortWatts": self.short_watts,
+            "shortUnits": self.short_units,
+        }
+        return {key: value for key, value in fields.items() if value or key in ("reason", "message")}
+
+    @property
+    def printed(self) -> str:
+        """A few words for a column."""
+        where = "/".join(part for part in (self.factory, self.domain) if part)
+        if self.short_watts:
+            return f"{where} {show_power(self.short_watts)} short"
+        if self.short_units:
+            return f"{where} {self.short_units} units short"
+        return self.reason
+
+
+def why(case: Case, explainer: Explainer, key: PoolKey) -> Why:
+    """Why a pool does not get what it wishes for."""
+    index = case.index[key]
+    pool = case.pools[index]
+    if pool.spec.paused:
+        return Why("Paused", "The pool is paused: it keeps what it holds and asks for nothing.")
+    allowed = [f for f in case.world.factories if allows(pool, f)]
+    if not allowed:
+        names = pool.spec.factories.names
+        wanted = f"none of {', '.join(names)} exists" if names else "no factory matches spec.factories"
+        return Why("NoSuchFactory", f"No factory may take the pool: {wanted}.")
+    known = {name for f in allowed for name in systems_of(f.spec)}
+    if not known & set(pool.spec.systems):
+        return Why(
+            "UnknownSystem",
+            f"No factory that may take the pool knows {' or '.join(pool.spec.systems)}.",
+        )
+    return _shut(case, pool, {f.metadata.name for f in allowed}) or _short(
+        case, explainer.explain(index), pool, index
+    )
+
+
+def _shut(case: Case, pool: GPUPool, allowed: set[str]) -> Why | None:
+    """Whether every rack that could serve the pool takes nothing new, and why."""
+    fitting = [
+        offer for name in pool.spec.systems for offer in case.offers.get(name, ()) if offer.factory in allowed
+    ]
+    if any(offer.open for offer in fitting):
+        return None
+    if not fitting:
+        return Why(
+            "NeverFits", f"No factory that may take the pool has racks of {' or '.join(pool.spec.systems)}."
+        )
+    if not any(offer.powered for offer in fitting):
+        return Why(
+            "UnknownSystem",
+            f"No power figure is known for {pool.spec.systems[0]}: give maxWatts in spec.systems.",
+        )
+    factories = sorted({offer.factory for offer in fitting})
+    specs = {f.metadata.name: f.spec for f in case.world.factories}
+    if all(specs[f].paused for f in factories):
+        return Why("Paused", f"Every factory that has racks for the pool is paused: {', '.join(factories)}.")
+    return Why(
+        "OutOfService",
+        f"All racks for it are out of service, draining or cannot be driven: {', '.join(factories)}.",
+    )
+
+
+def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
+    system = case.systems[shortage.system][0] if shortage.system >= 0 else " or ".join(pool.spec.systems)
+    if shortage.system < 0:
+        return Why("NeverFits", f"No rack of {system} is open to the pool in the system that it stands on.")
+    spread = pool.spec.topology.spread
+    gpus = case.systems[shortage.system][1]
+    if spread and -(-pool.spec.gpus // gpus) < spread.at_least:
+        return Why(
+            "NeverFits",
+            f"{pool.spec.gpus} GPUs are {-(-pool.spec.gpus // gpus)} units of {system}, fewer than the "
+            f"{spread.at_least} places to spread over.",
+        )
+    asked = (
+        f"needs {shortage.units} more units of {system} ({show_power(shortage.units * shortage.unit_watts)})"
+    )
+    if shortage.most < shortage.units:
+        return Why(
+            "NeverFits",
+            f"It {asked}; even with nothing else there, {shortage.most} would fit under its topology.",
+            short_units=shortage.units - shortage.most,
+        )
+    change = _change(case, shortage)
+    if shortage.raises and not shortage.units_short:
+        domain, short = shortage.raises[0]
+        factory, instance = case.layout_domain(domain)
+        free = max(0, shortage.left[domain])
+        return Why(
+            "InsufficientPower",
+            f"It {asked}; {shortage.fits} fit. It would fit if {change}.",
+            factory=factory,
+            domain=instance.name,
+            limit=instance.limit,
+            free=free,
+            needed=free + short,
+            short_watts=short,
+        )
+    factory, instance = case.layout_domain(max(shortage.near, 0))
+    return Why(
+        "InsufficientUnits",
+        f"It {asked}; {shortage.fits} fit. It would fit if {change}.",
+        factory=factory,
+        domain=instance.name,
+        short_units=shortage.units_short or shortage.units - shortage.fits,
+    )
+
+
+def _change(case: Case, shortage: Shortage) -> str:
+    parts = []
+    if shortage.units_short:
+        factory, instance = case.layout_domain(shortage.near)
+        parts.append(f"{shortage.units_short} more units were free in {_name(factory, instance.name)}")
+    for domain, watts in shortage.raises:
+        factory, instance = case.layout_domain(domain)
+        parts.append(f"{_name(factory, instance.name)} carried {watts} W more ({show_power(watts)})")
+    return " and ".join(parts) or "its topology allowed it"
+
+
+def _name(factory: str, domain: str) -> str:
+    return f"{factory}/{domain}" if domain else f"the quota of {factory}"

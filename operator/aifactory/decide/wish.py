@@ -1,0 +1,154 @@
+"""What a node has to look like, from its unit, its pool and its factory."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from aifactory.api import names
+from aifactory.api.catalogue import System
+from aifactory.api.factory import AIFactory
+from aifactory.api.pool import GPUPool
+from aifactory.decide.case import Case, Cell
+from aifactory.decide.fleet import Unit
+from aifactory.decide.plan import NodeWish, Relabel
+from aifactory.decide.world import Node, PoolKey, Slot, Stamp, Taint, key_of
+
+
+def slots_of(cell: Cell, path: str, rack: int, slot: int) -> tuple[Slot, ...]:
+    """The slots of all nodes of a unit; slot 0 is a whole rack."""
+    assert cell.group is not None
+    if slot:
+        return (Slot(cell.factory, path, cell.system, rack, slot),)
+    size = cell.group.system.nodes_per_rack
+    return tuple(Slot(cell.factory, path, cell.system, rack, s + 1) for s in range(size))
+
+
+def new_stamp(case: Case, pool: PoolKey, cell: Cell, slot: Slot) -> Stamp:
+    """The stamp of a node that is ordered now."""
+    assert cell.group is not None
+    assert cell.group.unit_watts is not None
+    return Stamp(
+        slot=slot,
+        pool=pool,
+        fabric=case.layouts[cell.factory].instances[cell.fabric].path,
+        unit_watts=cell.group.unit_watts,
+        unit_gpus=cell.group.system.gpus_per_unit,
+        unit_nodes=cell.group.system.nodes_per_unit,
+        placed_under=case.stamps[pool],
+        draining_since=None,
+    )
+
+
+def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: Stamp) -> NodeWish:
+    """Labels, annotations, taints and capacity of a node of a pool."""
+    slot = stamp.slot
+    labels = {
+        **(system.node_labels if system else {}),
+        **pool.spec.node_labels,
+        names.LABEL_MANAGED: names.FIELD_MANAGER,
+        names.LABEL_FACTORY: slot.factory,
+        names.LABEL_DOMAIN: names.label_value(slot.path),
+        names.LABEL_FABRIC: names.label_value(stamp.fabric),
+        names.LABEL_SYSTEM: slot.system,
+        names.LABEL_RACK: str(slot.rack),
+        names.LABEL_SLOT: str(slot.slot),
+        names.LABEL_POOL: pool.metadata.name,
+        names.LABEL_POOL_NAMESPACE: key_of(pool).namespace,
+        "topology.kubernetes.io/zone": slot.factory,
+        "kubernetes.io/hostname": slot.node_name,
+    }
+    if factory.spec.region:
+        labels["topology.kubernetes.io/region"] = factory.spec.region
+    taints = tuple(Taint(t.key, t.value, t.effect) for t in pool.spec.node_taints)
+    stamp = replace(
+        stamp,
+        label_keys=tuple(sorted(pool.spec.node_labels)),
+        taint_keys=tuple(sorted({taint.key for taint in taints})),
+    )
+    return NodeWish(
+        slot=slot,
+        labels=labels,
+        annotations=annotations_of(stamp),
+        taints=taints,
+        resource=system.resource_name if system else "",
+        devices=system.devices_per_node if system else 0,
+    )
+
+
+def annotations_of(stamp: Stamp) -> dict[str, str]:
+    """A stamp as annotations; `read_stamp` reads it back."""
+    return {
+        names.ANNOTATION_PATH: stamp.slot.path,
+        names.ANNOTATION_FABRIC: stamp.fabric,
+        names.ANNOTATION_WATTS: str(stamp.unit_watts),
+        names.ANNOTATION_GPUS: str(stamp.unit_gpus),
+        names.ANNOTATION_NODES: str(stamp.unit_nodes),
+        names.ANNOTATION_PLACED_UNDER: stamp.placed_under,
+        names.ANNOTATION_LABEL_KEYS: ",".join(stamp.label_keys),
+        names.ANNOTATION_TAINT_KEYS: ",".join(stamp.taint_keys),
+    }
+
+
+def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | None:
+    """Read a node's stamp; None where it cannot be one of ours."""
+    try:
+        slot = Slot(
+            factory=labels[names.LABEL_FACTORY],
+            path=annotations[names.ANNOTATION_PATH],
+            system=labels[names.LABEL_SYSTEM],
+            rack=int(labels[names.LABEL_RACK]),
+            slot=int(labels[names.LABEL_SLOT]),
+        )
+        since = annotations.get(names.ANNOTATION_DRAINING_SINCE)
+        stamp = Stamp(
+            slot=slot,
+            pool=_owner(labels),
+            fabric=annotations[names.ANNOTATION_FABRIC],
+            unit_watts=int(annotations[names.ANNOTATION_WATTS]),
+            unit_gpus=int(annotations[names.ANNOTATION_GPUS]),
+            unit_nodes=int(annotations[names.ANNOTATION_NODES]),
+            placed_under=annotations.get(names.ANNOTATION_PLACED_UNDER, ""),
+            draining_since=datetime.fromisoformat(since) if since else None,
+            label_keys=_keys(annotations.get(names.ANNOTATION_LABEL_KEYS, "")),
+            taint_keys=_keys(annotations.get(names.ANNOTATION_TAINT_KEYS, "")),
+        )
+    except (KeyError, ValueError):
+        return None
+    sane = min(stamp.unit_watts, stamp.unit_gpus, stamp.unit_nodes, slot.rack, slot.slot) >= 1
+    return stamp if sane and stamp.unit_gpus % stamp.unit_nodes == 0 else None
+
+
+def _owner(labels: dict[str, str]) -> PoolKey | None:
+    if names.LABEL_POOL not in labels:
+        return None
+    return PoolKey(labels[names.LABEL_POOL_NAMESPACE], labels[names.LABEL_POOL])
+
+
+def _keys(text: str) -> tuple[str, ...]:
+    return tuple(key for key in text.split(",") if key)
+
+
+def relabel(wish: NodeWish, node: Node) -> Relabel | None:
+    """What has to be changed on a standing node so that it looks as wished; None if nothing."""
+    stamp = node.stamp
+    if stamp is None:
+        return None
+    own = {taint.key for taint in wish.taints}
+    present = tuple(taint for taint in node.taints if taint.key in own or taint.key in stamp.taint_keys)
+    stale_labels = tuple(k for k in stamp.label_keys if k not in wish.labels and k in node.labels)
+    stale_taints = tuple(k for k in stamp.taint_keys if k not in own)
+    same = (
+        all(node.labels.get(k) == v for k, v in wish.labels.items())
+        and all(node.annotations.get(k, "") == v for k, v in wish.annotations.items())
+        and sorted(present) == sorted(wish.taints)
+        and not stale_labels
+    )
+    return None if same else Relabel(node, wish, stale_labels, stale_taints)
+
+
+def standing_stamp(case: Case, unit: Unit, node: Node, *, restamp: bool) -> Stamp:
+    """The stamp that a standing node should carry: its own, under the pool's present spec where that fits."""
+    stamp = node.stamp
+    assert stamp is not None
+    if restamp and unit.pool is not None:
+        return replace(stamp, placed_under=case.stamps[unit.pool])
+    return stamp

@@ -1,0 +1,145 @@
+"""The world of one cycle: everything that a decision may depend on, frozen."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from aifactory.api import names
+from aifactory.api.factory import AIFactory
+from aifactory.api.pool import GPUPool
+
+
+class PoolKey(NamedTuple):
+    """Names one pool: the namespace is the tenant."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Slot(NamedTuple):
+    """Where a node stands: a slot in a rack of a rack group. Racks and slots are numbered from 1."""
+
+    factory: str
+    path: str  # identity of the domain instance
+    system: str
+    rack: int
+    slot: int
+
+    @property
+    def node_name(self) -> str:
+        """Name of the node that stands here; no other slot gives the same."""
+        return names.node_name(*self)
+
+
+class Taint(NamedTuple):
+    """A taint of a node."""
+
+    key: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a node of ours says about itself. Everything else about it can change under it."""
+
+    slot: Slot
+    pool: PoolKey | None  # None: it belongs to nobody
+    fabric: str  # identity of the fabric's domain instance
+    unit_watts: int  # of its whole unit, with overhead
+    unit_gpus: int
+    unit_nodes: int
+    placed_under: str  # stamp of the pool's spec that it was ordered under
+    draining_since: datetime | None
+    label_keys: tuple[str, ...] = ()  # keys of the pool's own labels that we set
+    taint_keys: tuple[str, ...] = ()  # keys of the pool's own taints that we set
+
+
+@dataclass(frozen=True)
+class Node:
+    """A backend's node as it was seen. A node whose stamp cannot be read is a stray."""
+
+    name: str
+    uid: str
+    stamp: Stamp | None
+    factory: str  # as labelled; counts there even without a stamp
+    labels: Mapping[str, str]
+    taints: tuple[Taint, ...]
+    ready: bool
+    unschedulable: bool
+    deleting: bool
+    created: datetime
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    unit_watts: int = 0  # as annotated, where the rest of the stamp is unreadable
+
+    @property
+    def out_of_service(self) -> bool:
+        """Whether somebody marked it as broken."""
+        return self.labels.get(names.LABEL_OUT_OF_SERVICE) == "true"
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod on a node that is being drained and that has to go before the node does."""
+
+    namespace: str
+    name: str
+    node: str
+    evicted: bool = False  # on its way out already
+
+
+@dataclass(frozen=True, order=True)
+class Claim:
+    """Units that are known from a status alone: of a manifest, or of a factory that cannot be seen.
+
+    Paths are as people read them.
+    """
+
+    pool: PoolKey
+    factory: str
+    domain: str
+    fabric: str
+    system: str
+    units: int
+    nodes: int
+    gpus: int
+    ready_gpus: int
+    watts: int
+    placed_under: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An object that no reading gives sense to; it is reported and its nodes stay as they are."""
+
+    kind: str
+    namespace: str
+    name: str
+    generation: int
+    message: str
+    status: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class World:
+    """All that was seen at the start of a cycle."""
+
+    factories: tuple[AIFactory, ...] = ()
+    pools: tuple[GPUPool, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    backends: frozenset[str] = frozenset({"kwok"})  # the kinds of backend that can be driven
+    unknown: frozenset[str] = frozenset()  # factories whose backend could not be listed
+    refusals: Mapping[str, str] = field(default_factory=dict)  # node -> why its last eviction was refused
+    resources_going: bool = False  # one of our CRDs is being deleted
+
+
+def key_of(pool: GPUPool) -> PoolKey:
+    """The key of a pool object."""
+    return PoolKey(pool.metadata.namespace or "default", pool.metadata.name)

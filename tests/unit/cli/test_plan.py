@@ -1,0 +1,151 @@
+"""`aifactory plan`: the same decision on YAML alone, and what-ifs as pipes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aifactory.cli import app
+from typer.testing import CliRunner, Result
+
+FACTORY = """
+apiVersion: aifactory.dev/v1alpha1
+kind: AIFactory
+metadata: {name: lab}
+spec:
+  power:
+    quota: 100k
+    basis: CriticalIT
+    domains:
+      - {path: hall, count: 2, limit: LIMIT}
+  racks:
+    - {domain: hall, system: box, count: 2}
+  systems:
+    - {name: box, unit: Node, gpusPerNode: 8, maxWatts: 10k, nodesPerRack: 4, resourceName: nvidia.com/gpu}
+  backend: {kwok: {}}
+"""
+POOL = """
+---
+apiVersion: aifactory.dev/v1alpha1
+kind: GPUPool
+metadata: {name: NAME, namespace: team}
+spec: {gpus: GPUS, systems: [box], priority: PRIORITY}
+"""
+
+
+def pool(name: str, gpus: int, priority: int = 0) -> str:
+    return POOL.replace("NAME", name).replace("GPUS", str(gpus)).replace("PRIORITY", str(priority))
+
+
+def run(*args: str, stdin: str = "") -> Result:
+    return CliRunner().invoke(app, ["plan", *args], input=stdin)
+
+
+def plan(text: str, *args: str) -> Result:
+    return run("-f", "-", *args, stdin=text)
+
+
+def statuses(result: Result) -> dict[str, dict[str, Any]]:
+    return {item["metadata"]["name"]: item["status"] for item in json.loads(result.stdout)["items"]}
+
+
+def test_every_pool_that_is_served_exits_with_0_and_its_status_says_where() -> None:
+    result = plan(FACTORY.replace("LIMIT", "60k") + pool("one", 64), "-o", "json")
+    assert result.exit_code == 0
+    placements = statuses(result)["one"]["placements"]
+    assert sum(p["units"] for p in placements) == 8
+    assert {p["domain"] for p in placements} <= {"hall-1", "hall-2"}
+    assert statuses(result)["lab"]["power"] == {
+        "limit": 100_000,
+        "committed": 0,
+        "reserved": 80_000,
+        "free": 20_000,
+    }
+
+
+def test_a_pool_that_waits_exits_with_3_and_says_which_limit_binds() -> None:
+    result = plan(FACTORY.replace("LIMIT", "30k") + pool("big", 64), "-o", "json")
+    assert result.exit_code == 3
+    waiting = statuses(result)["big"]["waiting"]
+    assert waiting["reason"] == "InsufficientPower" or waiting["reason"] == "NeverFits"
+    assert waiting["message"]
+
+
+def test_raising_a_limit_by_the_named_watts_is_enough() -> None:
+    tight = FACTORY.replace("LIMIT", "40k") + pool("first", 32, priority=2) + pool("second", 40, priority=1)
+    waiting = statuses(plan(tight, "-o", "json"))["second"]["waiting"]
+    raised = 40_000 + waiting["shortWatts"]
+    assert plan(tight.replace("40k", str(raised)), "-o", "json").exit_code == 0
+    assert plan(tight.replace("40k", str(raised - 1)), "-o", "json").exit_code == 3
+
+
+def test_a_plan_fed_back_in_is_the_present_state_and_nothing_changes() -> None:
+    first = plan(FACTORY.replace("LIMIT", "60k") + pool("one", 40) + pool("two", 24), "-o", "yaml")
+    again = plan(first.stdout, "--diff")
+    assert "Nothing changes." in again.stdout
+    second = plan(first.stdout, "-o", "json")
+    assert (
+        statuses(second)["one"]["placements"]
+        == {item["metadata"]["name"]: item["status"] for item in yaml.safe_load(first.stdout)["items"]}[
+            "one"
+        ]["placements"]
+    )
+
+
+def test_a_lowered_limit_in_a_pipe_says_who_loses() -> None:
+    first = plan(FACTORY.replace("LIMIT", "40k") + pool("high", 32, 9) + pool("low", 32, 1), "-o", "yaml")
+    lowered = plan(first.stdout.replace("quota: 100k", "quota: 40k"), "--diff")
+    assert lowered.exit_code == 3
+    assert "team/low (evicted)" in lowered.stdout
+    assert "lost 32" in lowered.stdout
+    assert "team/high" not in lowered.stdout.partition("LEAVES")[2]
+
+
+def test_bad_input_exits_with_1_and_names_file_field_and_what_is_allowed(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(FACTORY.replace("LIMIT", "60k") + pool("one", 8).replace("gpus: 8", "gpus: -8"))
+    result = run("-f", str(bad))
+    assert result.exit_code == 1
+    assert "bad.yaml" in result.stderr
+    assert "spec.gpus" in result.stderr
+
+
+def test_a_bare_float_is_refused_with_the_hint_to_quote_it() -> None:
+    result = plan(FACTORY.replace("LIMIT", "42.5") + pool("one", 8))
+    assert result.exit_code == 1
+    assert 'quote it: "42.5"' in result.stderr
+    result = plan(FACTORY.replace("LIMIT", "1e6"))
+    assert result.exit_code == 1
+    assert "quote it" in result.stderr
+
+
+def test_unknown_fields_are_refused() -> None:
+    result = plan(FACTORY.replace("LIMIT", "60k") + pool("one", 8).replace("gpus:", "gpu: 1, gpus:"))
+    assert result.exit_code == 1
+    assert "spec.gpu" in result.stderr
+
+
+def test_other_kinds_in_the_same_files_are_left_aside(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(FACTORY.replace("LIMIT", "60k"))
+    (tmp_path / "b.yml").write_text(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: team}\n" + pool("one", 8)
+    )
+    (tmp_path / "notes.txt").write_text("not a manifest")
+    assert run("-f", str(tmp_path)).exit_code == 0
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    result = run("-f", "no-such-file.yaml")
+    assert result.exit_code == 1
+    assert "no-such-file.yaml" in result.stderr
+
+
+def test_the_examples_can_be_planned() -> None:
+    examples = Path(__file__).parents[3] / "manifests" / "examples"
+    assert run("-f", str(examples)).exit_code in (0, 3)
+
+
+def test_systems_prints_the_catalogue() -> None:
+    result = CliRunner().invoke(app, ["systems"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert "gb200-nvl72" in result.stdout
