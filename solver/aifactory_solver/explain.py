@@ -29,7 +29,7 @@ class Shortage:
     raises: tuple[tuple[int, int], ...]  # (domain, watts): limits to raise, the largest raise first
     units_short: int  # units for which there is no slot at all
     near: int  # domain where units are short, -1 if none are
-    most: int  # units that would fit if nothing else stood anywhere
+    most: int  # units for which there would be slots if nothing else stood anywhere and power did not matter
     left: dict[int, int]  # domain -> watts that are free there now, for the limits to raise
 
 
@@ -42,7 +42,7 @@ class Explainer:
         self.vacant_free = np.where(problem.cell_open, problem.cell_units, 0)
         for r in range(problem.rows):
             self.room.keep(r, int(solution.kept[r]))
-        self.vacant = Finder(self.room, problem.limit, self.vacant_free)
+        self.vacant = Finder(self.room, np.full_like(problem.limit, _ENDLESS), self.vacant_free)
         self._groups: dict[tuple[int, int], Ints] = {}
         self._paths = np.full((problem.cells, self.room.forest.levels), problem.domains, dtype=np.int64)
         for c, d in enumerate(problem.cell_domain.tolist()):
@@ -76,7 +76,11 @@ class Explainer:
 
     def _option(self, ask: Ask) -> Shortage:
         whole = Ask(ask.pool, ask.system, ask.units + sum(ask.beside.values()), {}, {})
-        attempts = [self._stretch(ask, target) for target in self._targets(ask)]
+        targets = self._targets(ask)
+        if not targets:
+            watts = int(self.room.unit_watts[ask.system][self._some_domain(ask)])
+            return Shortage(ask.system, ask.units, 0, watts, (), ask.units, -1, 0, {})
+        attempts = [self._stretch(ask, target) for target in targets]
         left, short, near = min(attempts, key=lambda a: (a[1], int(-np.minimum(a[0], 0).sum())))
         beyond = np.flatnonzero((left < 0) & (left < self.room.left)).tolist()
         raises = sorted(((d, -int(left[d])) for d in beyond), key=lambda r: (-r[1], r[0]))
@@ -91,6 +95,9 @@ class Explainer:
             most=max(0, most(self.vacant, whole) - sum(ask.beside.values())),
             left={d: int(self.room.left[d]) for d, _ in raises},
         )
+
+    def _some_domain(self, ask: Ask) -> int:
+        return int(self.problem.cell_domain[np.flatnonzero(self.vacant.usable(ask))[0]])
 
     def _group_of(self, topology: int, level: int) -> Ints:
         """(C,) the domain that packs or counts each cell under a topology, -1 where there is none."""
@@ -110,6 +117,8 @@ class Explainer:
         group = self._group_of(topology, level)[cells]
         homes = {self.room.group(topology, level, c) for c in ask.beside}
         spots = [d for d in np.unique(group).tolist() if d >= 0]
+        if not spots:
+            return []
         if topology in SPREADS:
             k = min(int(self.problem.spread[ask.pool]), len(spots))
             slots = {d: int(self.room.free[cells[group == d]].sum()) for d in spots}
@@ -126,7 +135,7 @@ class Explainer:
     def _stretch(self, ask: Ask, targets: list[tuple[Ints, int]]) -> tuple[Ints, int, int]:
         """Place units beyond limits: (watts left per domain, units without a slot, a domain concerned)."""
         left = np.append(self.room.left, _ENDLESS)  # paths are padded with a domain that never binds
-        free = self.room.free.copy()
+        free = np.maximum(self.room.free, 0)
         short, near = 0, int(self.problem.cell_domain[targets[0][0][0]]) if targets else 0
         for cells, units in targets:
             rest = units
@@ -144,13 +153,19 @@ class Explainer:
                     n = min(rest, int(free[cells[i]]))
                     near = int(self.problem.cell_domain[cells[i]])
                 if n <= 0:
-                    break
+                    # No slot is left either: more of them where the limits are exceeded least.
+                    short, n, i = short + rest, rest, self._lightest(left, cells)
+                    near = int(self.problem.cell_domain[cells[i]])
                 free[cells[i]] -= n
-                np.subtract.at(left, self._paths[cells[i]], n * int(watts[i]))
+                np.subtract.at(left, self._paths[cells[i]], n * int(self.problem.cell_watts[cells[i]]))
                 left[-1] = _ENDLESS
                 rest -= n
-            short += rest
         return left[:-1], short, near
+
+    def _lightest(self, left: Ints, cells: Ints) -> int:
+        """Index of the cell whose next unit exceeds the fewest limits by the fewest watts."""
+        over = np.maximum(self.problem.cell_watts[cells][:, None] - left[self._paths[cells]], 0)
+        return int(np.lexsort((over.sum(axis=1), (over > 0).sum(axis=1)))[0])
 
 
 def _cost(shortage: Shortage) -> tuple[bool, int, int, int]:

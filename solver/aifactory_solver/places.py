@@ -43,7 +43,7 @@ class Finder:
 
     def usable(self, ask: Ask) -> Ints:
         """(C,) slots that the pool may take for this system."""
-        return np.where(self.room.open_to(ask.pool, ask.system), self.free, 0)
+        return np.where(self.room.open_to(ask.pool, ask.system), np.maximum(self.free, 0), 0)
 
     def place(self, ask: Ask) -> Units | None:
         """The best place for an ask that is not spread, None where it does not fit."""

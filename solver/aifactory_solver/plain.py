@@ -189,19 +189,20 @@ class _Run:
         """A served pool whose spec changed goes to a place that fits it, if free room has one."""
         room, problem = self.room, self.problem
         fitting = {r for r in room.rows_of[p] if problem.row_fits[r] or problem.row_locked[r]}
-        held = room.held(p)
+        # The new place has to fit all that the pool has and still wishes for.
+        system = room.system(p)
+        gpus = 0 if system is None else room.held(p) * int(problem.system_gpus[system])
         before = {r: int(room.kept[r]) for r in room.rows_of[p]}
         attempts = [fitting, set()] if any(room.kept[r] for r in fitting) else [set()]
         for stay in attempts:
             for r, n in before.items():
                 room.keep(r, n if r in stay or problem.row_locked[r] else 0)
             beside = room.places(p)
-            for at_least in (held, 0):
-                for ask in self._asks(p, beside, {}, at_least=at_least):
-                    found = Units() if ask.units <= 0 else find(self._finder(wait=True), ask)
-                    if found is not None:
-                        self._settle(p, found, freed)
-                        return True
+            for ask in self._asks(p, beside, {}, gpus=gpus):
+                found = Units() if ask.units <= 0 else find(self._finder(wait=True), ask)
+                if found is not None:
+                    self._settle(p, found, freed)
+                    return True
         self._restore(before)
         return False
 
@@ -211,30 +212,33 @@ class _Run:
         for p in sorted(range(problem.pools), key=self._turn):
             if problem.frozen[p] or problem.need[p] == 0 or self._below_minimum(p):
                 continue
-            held = room.places(p)
-            for ask in self._asks(p, held, self._former(p), grow=True):
-                room_left = most(self._finder(wait=True), ask) if ask.units > 0 else 0
-                if room_left > 0:
-                    found = find(
-                        self._finder(wait=True), Ask(p, ask.system, room_left, ask.beside, ask.former)
-                    )
-                    if found is not None:
-                        room.add(p, found)
-                        break
+            asks = [a for a in self._asks(p, room.places(p), self._former(p), grow=True) if a.units > 0]
+            more = {ask.system: most(self._finder(wait=True), ask) for ask in asks}
+            need = int(problem.need[p])
+            gain = {s: min(n * int(problem.system_gpus[s]), need) for s, n in more.items()}
+            # The most GPUs; among equals the better-listed system.
+            best = max(asks, key=lambda ask: gain[ask.system], default=None)
+            if best is not None and more[best.system] > 0:
+                units = more[best.system]
+                found = find(self._finder(wait=True), Ask(p, best.system, units, best.beside, best.former))
+                if found is not None:
+                    room.add(p, found)
 
     def reclaim(self) -> None:
         """What a pool gets anew in a cell where it gave something up is simply kept."""
         room, problem = self.room, self.problem
         for p in sorted(room.new, key=self._turn):
-            for r in room.rows_of[p]:
+            for r in sorted(room.rows_of[p], key=lambda r: int(problem.row_watts[r])):
                 cell = int(problem.row_cell[r])
                 again = min(int(problem.row_units[r] - room.kept[r]), room.new[p].get(cell, 0))
-                if again > 0 and not problem.row_leave[r]:
-                    room.new[p][cell] -= again
-                    room.release(cell, again)
-                    stays = room.fitting(cell, int(problem.row_watts[r]), again)
-                    room.keep(r, int(room.kept[r]) + stays)
-                    room.add(p, {cell: again - stays})
+                if problem.row_leave[r] or again <= 0:
+                    continue
+                heavier = int(problem.row_watts[r] - problem.cell_watts[cell])
+                if heavier > 0:
+                    again = room.fitting(cell, heavier, again)
+                room.new[p][cell] -= again
+                room.release(cell, again)
+                room.keep(r, int(room.kept[r]) + again)
 
     def solution(self) -> Solution:
         """What was decided, in a fixed order."""
@@ -273,9 +277,7 @@ class _Run:
                 former[cell] = former.get(cell, 0) + lost
         return former
 
-    def _asks(
-        self, p: int, beside: Units, former: Units, *, grow: bool = False, at_least: int = 0
-    ) -> list[Ask]:
+    def _asks(self, p: int, beside: Units, former: Units, *, grow: bool = False, gpus: int = 0) -> list[Ask]:
         """What to look for, best system first: the missing minimum, or with ``grow`` the missing wish."""
         problem = self.problem
         stands = {int(problem.cell_system[c]) for c in beside}
@@ -286,7 +288,8 @@ class _Run:
             wish = self._wish(p, system)
             if wish < int(problem.spread[p]):
                 continue
-            units = wish if grow else min(wish, max(minimum_units(self.room, p, system), at_least))
+            least = max(minimum_units(self.room, p, system), -(-gpus // int(problem.system_gpus[system])))
+            units = wish if grow else min(wish, least)
             back = {c: n for c, n in former.items() if int(problem.cell_system[c]) == system}
             asks.append(Ask(p, system, units - sum(beside.values()), beside, back))
         return asks
@@ -299,7 +302,7 @@ class _Run:
         if wait not in self._finders:
             left, free = room.left, room.free
             if not wait:
-                left, free = left - room.leaving, np.maximum(free - self.problem.cell_leaving, 0)
+                left, free = left - room.leaving, free - self.problem.cell_leaving
             self._finders[wait] = Finder(room, left, free)
         return self._finders[wait]
 
@@ -319,5 +322,5 @@ class _Run:
         freed.add(p)
 
     def _give_up(self, p: int, freed: set[int]) -> None:
-        give_up(self.room, p)
-        freed.add(p)
+        if give_up(self.room, p):
+            freed.add(p)

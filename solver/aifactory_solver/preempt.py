@@ -101,20 +101,21 @@ class Preemption:
                 if not problem.row_locked[r]:
                     room.keep(r, 0)
         room.add(ask.pool, units)
-        evicted = set()
-        for q in sorted(before, key=self._value):
-            if not self._give_back(q, before[q], minimum_units(room, q, self._system_of(before[q]))):
-                evicted.add(q)
-        for q in sorted(before, key=self._value):
-            if q not in evicted:
-                self._give_back(q, before[q], sum(before[q].values()), at_least=False)
-                settle_spread(room, q)
-                if room.held(q) < minimum_units(room, q, self._system_of(before[q])):
-                    give_up(room, q)
+        # A victim keeps its minimum or nothing; one that stood below it keeps all that stood, or nothing.
+        least = {q: min(sum(rows.values()), self._minimum(q, rows)) for q, rows in before.items()}
+        keepers = [
+            q for q in sorted(before, key=self._value) if self._give_back(q, before[q], least[q], whole=True)
+        ]
+        for q in keepers:
+            self._give_back(q, before[q], sum(before[q].values()), whole=False)
+            settle_spread(room, q)
+            if room.held(q) < least[q]:
+                give_up(room, q)
         return {r: int(room.kept[r]) for rows in before.values() for r in rows}
 
-    def _system_of(self, rows: dict[int, int]) -> int:
-        return int(self.problem.cell_system[self.problem.row_cell[next(iter(rows))]])
+    def _minimum(self, pool: int, rows: dict[int, int]) -> int:
+        system = int(self.problem.cell_system[self.problem.row_cell[next(iter(rows))]])
+        return minimum_units(self.room, pool, system)
 
     def _near(self, units: Units) -> list[int]:
         """Victims with something in a factory that the units go to; the others cannot be in the way."""
@@ -138,8 +139,8 @@ class Preemption:
         )
         return (-int(problem.priority[pool]), -gpus, int(problem.age[pool]))
 
-    def _give_back(self, pool: int, before: dict[int, int], units: int, *, at_least: bool = True) -> bool:
-        """Let a pool keep up to ``units`` of what it had; with ``at_least``, all of them or nothing."""
+    def _give_back(self, pool: int, before: dict[int, int], units: int, *, whole: bool) -> bool:
+        """Let a pool keep up to ``units`` of what it had; ``whole``: all of them or nothing."""
         room, problem = self.room, self.problem
         rest = units - sum(int(room.kept[r]) for r in before)
         for r, had in before.items():
@@ -151,18 +152,19 @@ class Preemption:
             if more > 0:
                 room.keep(r, int(room.kept[r]) + more)
                 rest -= more
-        if at_least and rest > 0:
+        if whole and rest > 0:
             give_up(room, pool)
             return False
         return True
 
 
-def give_up(room: Room, pool: int) -> None:
-    """Take everything from a pool that may be taken."""
+def give_up(room: Room, pool: int) -> bool:
+    """Take everything from a pool that may be taken; whether there was something."""
+    rows = [r for r in room.rows_of[pool] if room.kept[r] and not room.problem.row_locked[r]]
     room.drop_new(pool)
-    for r in room.rows_of[pool]:
-        if not room.problem.row_locked[r]:
-            room.keep(r, 0)
+    for r in rows:
+        room.keep(r, 0)
+    return bool(rows)
 
 
 def trim(room: Room, pool: int, units: int) -> None:
@@ -170,7 +172,7 @@ def trim(room: Room, pool: int, units: int) -> None:
     problem = room.problem
     rows = [r for r in room.rows_of[pool] if room.kept[r] and not problem.row_locked[r]]
     if int(problem.topology[pool]) in (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN):
-        _trim_spread(room, pool, units, rows)
+        _trim_spread(room, pool, units, rows, strict=False)
         return
     excess = room.held(pool) - units
 
@@ -190,10 +192,11 @@ def settle_spread(room: Room, pool: int) -> None:
     if int(room.problem.topology[pool]) in (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN):
         rows = [r for r in room.rows_of[pool] if room.kept[r] and not room.problem.row_locked[r]]
         if any(room.kept[r] < room.problem.row_units[r] for r in room.rows_of[pool]):
-            _trim_spread(room, pool, room.held(pool), rows)
+            _trim_spread(room, pool, room.held(pool), rows, strict=True)
 
 
-def _trim_spread(room: Room, pool: int, units: int, rows: list[int]) -> None:
+def _trim_spread(room: Room, pool: int, units: int, rows: list[int], *, strict: bool) -> None:
+    """Down to the largest number whose split is allowed; where there is none, to nothing if ``strict``."""
     problem = room.problem
     topology, level = int(problem.topology[pool]), int(problem.topology_level[pool])
     k = int(problem.spread[pool])
@@ -201,12 +204,13 @@ def _trim_spread(room: Room, pool: int, units: int, rows: list[int]) -> None:
     for cell, n in room.places(pool).items():
         spot = room.group(topology, level, cell)
         in_place[spot] = in_place.get(spot, 0) + n
-    target = 0
+    total = min(units, sum(in_place.values()))
+    target = 0 if strict else total
     if len(in_place) >= k:
-        total = min(units, sum(in_place.values()))
-        target = next(
-            (n for n in range(total, k - 1, -1) if sum(min(c, -(-n // k)) for c in in_place.values()) >= n), 0
+        splits = (
+            n for n in range(total, k - 1, -1) if sum(min(c, -(-n // k)) for c in in_place.values()) >= n
         )
+        target = next(splits, target)
     share = -(-target // k)
     excess = sum(in_place.values()) - target
     while excess > 0:

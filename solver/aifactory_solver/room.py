@@ -30,7 +30,7 @@ class Room:
         self.left = problem.limit - load
         self.free = problem.cell_units - self._per_cell(problem.row_units)
         self.leaving = _subtree_sums(problem, self.forest, problem.leaving_watts)
-        self.free = np.where(problem.cell_open, np.maximum(self.free, 0), 0)
+        self.free = np.where(problem.cell_open, self.free, 0)  # below 0 where too many stand
         self.version = 0  # counts changes, so that what was found in one state is not looked for twice
         self.unit_watts = self._unit_watts()
         self.cell_factory = problem.factory[problem.cell_domain]

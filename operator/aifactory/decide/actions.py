@@ -8,7 +8,7 @@ from aifactory.api.catalogue import systems_of
 from aifactory.api.pool import GPUPool
 from aifactory.decide.assign import Assignment, minimum_units
 from aifactory.decide.case import Case
-from aifactory.decide.fleet import State
+from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.plan import Action, Complete, Delete, Drain, Evict, Finalizer, Hold, Order
 from aifactory.decide.wish import new_stamp, node_wish, relabel, slots_of, standing_stamp
@@ -107,13 +107,22 @@ def _upkeep(case: Case, assignment: Assignment) -> list[Action]:
                 change = relabel(node_wish(factory, system, pool, stamp), node)
                 if change:
                     actions.append(change)
-            offered = case.layouts[factory.metadata.name].offers(*unit.slot[1:])
-            if unit.missing and not pool.spec.paused and system and offered:
+            if unit.missing and completable(case, pool, unit):
                 for slot in unit.missing:
                     stamp = standing_stamp(case, unit, unit.nodes[0], restamp=fits)
                     wish = node_wish(factory, system, pool, replace(stamp, slot=slot))
                     actions.append(Complete(wish, key))
     return actions
+
+
+def completable(case: Case, pool: GPUPool, unit: Unit) -> bool:
+    """Whether nodes that a standing unit has lost may be provisioned again."""
+    layout = case.layouts[unit.slot.factory]
+    return (
+        unit.slot.factory not in case.locked
+        and not pool.spec.paused
+        and layout.offers(unit.slot.path, unit.slot.system, unit.slot.rack, unit.slot.slot)
+    )
 
 
 def _orders(case: Case, assignment: Assignment) -> list[Action]:

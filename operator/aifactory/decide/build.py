@@ -11,7 +11,7 @@ from aifactory.decide.fleet import State, Unit, muster
 from aifactory.decide.layout import Group, Instance, Layout, lay_out
 from aifactory.decide.standing import spec_stamp
 from aifactory.decide.tenants import Row, bools, ints, place_arrays, standing_arrays, wish_arrays
-from aifactory.decide.world import World, key_of
+from aifactory.decide.world import Slot, World, key_of
 from aifactory_solver import Problem
 
 _UNLIMITED = 10**12  # watts: above every limit that a factory may have
@@ -43,8 +43,8 @@ class _Builder:
         for refused in world.refused:
             if refused.kind == "AIFactory":
                 unlimited = (Instance("", "", "", -1, _UNLIMITED),)
-                self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0}, {"": ""})
-        self.fleet = muster(world, self.layouts)
+                self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0}, by_name={"": ""})
+        self.fleet = muster(world, self.layouts, self.locked)
         alive = [pool for pool in world.pools if pool.metadata.deletion_timestamp is None]
         self.pools = tuple(sorted(alive, key=key_of))
         self.index = {key_of(pool): i for i, pool in enumerate(self.pools)}
@@ -157,17 +157,20 @@ class _Builder:
             alike = (unit.slot.slot == 0) == (group.system.unit == "Rack")
             if not alike:
                 blocked_racks.add(unit.slot.rack)
-            elif self._is_fixed(unit) or unit.out_of_service:
+            elif self._is_fixed(unit) or unit.out_of_service or unit.gpus != group.system.gpus_per_unit:
                 blocked.add((unit.slot.rack, unit.slot.slot))
-        for node in self.fleet.strays:
-            stamp = node.stamp
-            if stamp and (stamp.slot.factory, stamp.slot.path, stamp.slot.system) == (
-                factory,
-                path,
-                group.system.name,
-            ):
-                blocked.add((stamp.slot.rack, stamp.slot.slot))
-                blocked.add((stamp.slot.rack, 0))
+        strays = [node for node in self.fleet.strays if node.factory == factory]
+        for node in strays:
+            if node.stamp and node.stamp.slot[1:3] == (path, group.system.name):
+                blocked |= {(node.stamp.slot.rack, node.stamp.slot.slot), (node.stamp.slot.rack, 0)}
+        if strays:
+            # A stray may also sit on the name that a slot's node would have.
+            stray_names = {node.name for node in strays}
+            size = group.system.nodes_per_unit
+            for rack, slot in group.slots:
+                nodes = (Slot(factory, path, group.system.name, rack, slot or s + 1) for s in range(size))
+                if any(node.node_name in stray_names for node in nodes):
+                    blocked.add((rack, slot))
         return tuple(s for s in group.slots if s not in blocked and s[0] not in blocked_racks)
 
     def _in_group(self, factory: str, path: str, system: str) -> list[Unit]:
@@ -182,7 +185,9 @@ class _Builder:
         if unit.state is State.HELD:
             return True
         if unit.state is State.LEAVING:
-            return unit.slot.factory in self.locked
+            # What is out of service goes on counting after its drain, until somebody repairs or removes it.
+            held = unit.out_of_service and unit.pool in self.index
+            return held or unit.slot.factory in self.locked
         return unit.pool not in self.index
 
     def _cell_arrays(self, systems: list[tuple[str, int]]) -> dict[str, Any]:
@@ -258,9 +263,8 @@ class _Builder:
             cell = self._ghost(unit, layout)
         locked = factory in self.locked
         spec = self.factories[factory].spec if factory in self.factories else None
-        leave = unit.out_of_service or (
-            spec is not None
-            and (spec.drain or layout.instances[layout.nearest(unit.slot.path)].out_of_service)
+        leave = spec is not None and (
+            spec.drain or layout.instances[layout.nearest(unit.slot.path)].out_of_service
         )
         self.rows[self.index[unit.pool], cell, unit.watts, locked, leave].append(unit)
 

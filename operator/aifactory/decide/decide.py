@@ -13,8 +13,8 @@ from aifactory.decide.factory_report import factory_events, factory_status
 from aifactory.decide.fleet import State
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.placings import placings
-from aifactory.decide.plan import Action, Event, Placing, Plan, StatusWrite
-from aifactory.decide.pool_report import SLOW_START, pool_events, pool_facts, pool_status
+from aifactory.decide.plan import SLOW_START, Action, Event, Placing, Plan, StatusWrite
+from aifactory.decide.pool_report import pool_events, pool_facts, pool_status
 from aifactory.decide.why import Why, why
 from aifactory.decide.world import PoolKey, Refused, World, key_of
 from aifactory_solver import Explainer, Problem, Solution, check, solve
@@ -36,7 +36,7 @@ def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool 
     # 3. From counts to named units, and to what is done now.
     assignment = assign(case, solution)
     actions = act(case, assignment, now) if acting else ()
-    placed = {key_of(pool): placings(case, assignment, key_of(pool)) for pool in case.pools}
+    placed = {key_of(pool): placings(case, assignment, key_of(pool)) for pool in world.pools}
     # 4. What would be done if nothing were paused.
     advice = _advice(world, placed, placer)
     # 5. Why pools wait, and the statuses.
@@ -97,7 +97,7 @@ def _report(
     events: list[Event] = []
     ledger = Ledger(case)
     for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
-        write = factory_status(case, factory, ledger, placed, now)
+        write = factory_status(case, factory, ledger, assignment, placed, now=now)
         statuses.append(write)
         events += factory_events(factory, write)
     for pool in sorted(case.world.pools, key=key_of):

@@ -7,11 +7,12 @@ from aifactory.api.catalogue import systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.quantity import show_power
 from aifactory.decide.actions import DRAIN_TIMEOUT_SECONDS
+from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions, reason_of, stamp
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
-from aifactory.decide.plan import Event, Placing, StatusWrite
+from aifactory.decide.plan import SLOW_START, Event, Placing, StatusWrite
 from aifactory.decide.world import PoolKey, key_of
 
 _TIGHTEST = 3
@@ -21,7 +22,9 @@ def factory_status(
     case: Case,
     factory: AIFactory,
     ledger: Ledger,
+    assignment: Assignment,
     placings: dict[PoolKey, tuple[Placing, ...]],
+    *,
     now: datetime,
 ) -> StatusWrite:
     """The status of a factory whose spec makes sense."""
@@ -31,9 +34,12 @@ def factory_status(
     units = [unit for unit in case.fleet.units if unit.slot.factory == name]
     here = [p for ps in placings.values() for p in ps if p.factory == name]
     committed = int(ledger.committed[first])
-    planned = sum(p.watts * (p.units - p.standing) // p.units for p in here if p.units)
+    planned = sum(p.planned_watts for p in here)
     reserved, limit = committed + planned, layout.instances[0].limit
-    verdicts = _verdicts(case, factory, ledger, units, now)
+    going = [u for us in assignment.go.values() for u in us if u.slot.factory == name]
+    if name not in case.locked:
+        going += [unit for unit in units if unit.state is State.LEAVING]
+    verdicts = _verdicts(case, factory, ledger, units, going, now=now)
     tightest = _tightest(case, name, ledger)
     ready_gpus = sum(unit.ready_gpus for unit in units)
     placed, wanted_nodes = sum(p.gpus for p in here), sum(p.nodes for p in here)
@@ -87,9 +93,9 @@ def _print_tightest(tightest: list[dict[str, Any]], committed: int, limit: int) 
 
 
 def _verdicts(
-    case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit], now: datetime
+    case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit], going: list[Unit], *, now: datetime
 ) -> list[Verdict]:
-    within = _within_limits(case, factory, ledger, units)
+    within = _within_limits(case, factory, ledger, units, going)
     blockers = _blockers(case, factory, units)
     if blockers:
         ready = Verdict("Ready", False, *blockers[0])
@@ -98,19 +104,18 @@ def _verdicts(
     else:
         ready = Verdict("Ready", False, within.reason, within.message)
     verdicts = [ready, within]
-    leaving = sum(unit.state is State.LEAVING for unit in units)
-    starting = sum(not n.ready and now - n.created < timedelta(minutes=15) for u in units for n in u.nodes)
-    if case.world.resources_going or factory.metadata.name in case.locked:
-        leaving = 0
-    if leaving or starting:
-        message = f"{leaving} units are being released, {starting} nodes are not ready yet."
-        verdicts.append(Verdict("Reconciling", True, "Releasing" if leaving else "NodesStarting", message))
+    starting = sum(not n.ready and now - n.created < SLOW_START for u in units for n in u.nodes)
+    if going or starting:
+        message = f"{len(going)} units are being released, {starting} nodes are not ready yet."
+        verdicts.append(Verdict("Reconciling", True, "Releasing" if going else "NodesStarting", message))
     elif not ready.status:
         verdicts.append(Verdict("Stalled", True, ready.reason, ready.message))
     return verdicts
 
 
-def _within_limits(case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit]) -> Verdict:
+def _within_limits(
+    case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit], going: list[Unit]
+) -> Verdict:
     layout, first = case.layouts[factory.metadata.name], case.first_domain[factory.metadata.name]
     over = [
         (int(ledger.committed[first + i]) - instance.limit, instance)
@@ -129,7 +134,7 @@ def _within_limits(case: Case, factory: AIFactory, ledger: Ledger, units: list[U
     blocked = [(node, unit) for unit in units for node in unit.nodes if case.world.refusals.get(node.name)]
     if blocked:
         return Verdict("WithinLimits", False, "DrainBlocked", f"{message}; {_blocked(case, blocked)}")
-    if any(unit.state is State.LEAVING for unit in units):
+    if going:
         return Verdict("WithinLimits", False, "Shedding", f"{message}; units are being released.")
     return Verdict("WithinLimits", False, "OverLimit", f"{message}; nothing is left there to shed.")
 

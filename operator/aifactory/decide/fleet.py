@@ -64,8 +64,11 @@ class Fleet:
     strays: tuple[Node, ...]  # with our labels, but in no slot of ours
 
 
-def muster(world: World, layouts: Mapping[str, Layout]) -> Fleet:
-    """Gather the nodes of all factories that exist into units, ordered by slot."""
+def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) -> Fleet:
+    """Gather the nodes of all factories that exist into units, ordered by slot.
+
+    A unit that is out of service is lost to its pool, and leaves; but not in a factory that is ``locked``.
+    """
     strays: list[Node] = []
     together: dict[Slot, list[Node]] = defaultdict(list)
     for node in world.nodes:
@@ -83,15 +86,20 @@ def muster(world: World, layouts: Mapping[str, Layout]) -> Fleet:
     units = []
     for slot, nodes in sorted(together.items()):
         nodes.sort(key=lambda node: node.name)
-        units.append(_unit(slot, tuple(nodes), layouts[slot.factory], known, going))
-    units += _claimed(world, layouts, {unit.slot for unit in units})
+        units.append(_unit(slot, tuple(nodes), layouts[slot.factory], (known, going), locked))
+    units += _claimed(world, layouts, {unit.slot for unit in units}, going)
     units.sort(key=lambda unit: unit.slot)
     return Fleet(tuple(units), tuple(sorted(strays, key=lambda node: node.name)))
 
 
 def _unit(
-    slot: Slot, nodes: tuple[Node, ...], layout: Layout, known: set[PoolKey], going: set[PoolKey]
+    slot: Slot,
+    nodes: tuple[Node, ...],
+    layout: Layout,
+    pools: tuple[set[PoolKey], set[PoolKey]],
+    locked: frozenset[str],
 ) -> Unit:
+    known, going = pools
     stamps = [node.stamp for node in nodes if node.stamp is not None]
     first = stamps[0]
     owners = sorted({stamp.pool for stamp in stamps if stamp.pool is not None})
@@ -100,7 +108,13 @@ def _unit(
     draining = any(stamp.draining_since is not None for stamp in stamps)
     if pool is None and all(node.out_of_service for node in nodes):
         state = State.HELD
-    elif pool not in known or pool in going or draining or any(node.deleting for node in nodes):
+    elif (
+        pool not in known
+        or pool in going
+        or draining
+        or all(node.deleting for node in nodes)
+        or (out_of_service and slot.factory not in locked)
+    ):
         state = State.LEAVING
     else:
         state = State.STANDING
@@ -118,7 +132,9 @@ def _unit(
     )
 
 
-def _claimed(world: World, layouts: Mapping[str, Layout], taken: set[Slot]) -> list[Unit]:
+def _claimed(
+    world: World, layouts: Mapping[str, Layout], taken: set[Slot], going: set[PoolKey]
+) -> list[Unit]:
     """Units of which only a status tells, in the lowest slots that are free."""
     units = []
     for claim in sorted(world.claims):
@@ -139,7 +155,7 @@ def _claimed(world: World, layouts: Mapping[str, Layout], taken: set[Slot]) -> l
                 Unit(
                     slot=slot,
                     pool=claim.pool,
-                    state=State.STANDING,
+                    state=State.LEAVING if claim.pool in going else State.STANDING,
                     nodes=(),
                     size=size,
                     gpus=gpus,
@@ -155,8 +171,7 @@ def _claimed(world: World, layouts: Mapping[str, Layout], taken: set[Slot]) -> l
 
 
 def _current_watts(layout: Layout, slot: Slot) -> int:
-    """What the spec says now of a unit in this place; 0 where it says nothing."""
-    group = layout.by_slot.get((slot.path, slot.system))
-    if group is None:
+    """What the spec says now of a unit in this place; 0 where its system or domain is gone."""
+    if slot.path not in layout.by_path:
         return 0
-    return layout.groups[group].unit_watts or 0
+    return layout.unit_watts.get(slot.system) or 0

@@ -65,6 +65,7 @@ class Layout:
     instances: tuple[Instance, ...]
     groups: tuple[Group, ...]
     by_path: dict[str, int] = field(default_factory=dict)
+    unit_watts: dict[str, int | None] = field(default_factory=dict)  # of every system that is known here
     by_name: dict[str, str] = field(default_factory=dict)  # what people read -> path
     by_slot: dict[tuple[str, str], int] = field(default_factory=dict)  # (path, system name) -> group
 
@@ -162,6 +163,7 @@ def lay_out(factory: AIFactory) -> Layout:
         instances=tuple(instances),
         groups=tuple(groups),
         by_path={instance.path: i for i, instance in enumerate(instances)},
+        unit_watts={name: unit_watts(s, spec.power.overhead_percent) for name, s in systems.items()},
         by_name={instance.name: instance.path for instance in instances},
         by_slot={(instances[g.instance].path, g.system.name): i for i, g in enumerate(groups)},
     )

@@ -14,7 +14,10 @@ _Place = tuple[str, str, str, str]
 def placings(case: Case, assignment: Assignment, pool: PoolKey) -> tuple[Placing, ...]:
     """The placings of one pool, ordered by factory, domain and system."""
     held: dict[_Place, list[Unit]] = defaultdict(list)
-    for unit in assignment.held(pool):
+    standing = assignment.held(pool)
+    if pool not in case.index:  # it is being deleted: whatever is left of it
+        standing = tuple(unit for unit in case.fleet.units if unit.pool == pool)
+    for unit in standing:
         held[unit.slot.factory, unit.slot.path, unit.fabric, unit.slot.system].append(unit)
     added: dict[_Place, list[int]] = defaultdict(list)
     for cell_index, units in assignment.new.get(pool, ()):
@@ -41,6 +44,8 @@ def _placing(case: Case, place: _Place, held: list[Unit], added: list[int]) -> P
         watts=sum(unit.watts for unit in held) + sum(g.unit_watts or 0 for g in groups),
         standing=len(held),
         missing=sum(len(unit.missing) for unit in held),
+        planned_nodes=sum(g.system.nodes_per_unit for g in groups),
+        planned_watts=sum(g.unit_watts or 0 for g in groups),
         ready_gpus=sum(unit.ready_gpus for unit in held),
     )
 

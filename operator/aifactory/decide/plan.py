@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from aifactory.decide.world import Node, Pod, PoolKey, Slot, Taint
+
+SLOW_START = timedelta(minutes=15)  # after that a node that is not ready is reported
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,9 @@ class Placing:
     gpus: int
     watts: int
     standing: int  # units of it that exist or are on their way up
-    missing: int  # nodes of it that do not exist
+    missing: int  # nodes of these that do not exist
+    planned_nodes: int  # nodes of the units that are not standing
+    planned_watts: int
     ready_gpus: int
 
 

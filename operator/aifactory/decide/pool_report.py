@@ -1,21 +1,20 @@
 """A pool's status: where its GPUs are, or why it waits. Names no other tenant's pool."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from aifactory.api import names
 from aifactory.api.pool import GPUPool
 from aifactory.api.quantity import show_power
+from aifactory.decide.actions import completable
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions, reason_of
-from aifactory.decide.fleet import State
-from aifactory.decide.plan import Event, Placing, StatusWrite
+from aifactory.decide.fleet import State, Unit
+from aifactory.decide.plan import SLOW_START, Event, Placing, StatusWrite
 from aifactory.decide.why import Why
 from aifactory.decide.world import PoolKey, key_of
-
-SLOW_START = timedelta(minutes=15)  # after that a node that is not ready is reported
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class PoolFacts:
     keeps_old: bool  # stands where its changed spec does not want it
     no_longer_matches: bool  # stands where its factory's changed spec no longer fits it
     advice: str  # what would be done if nothing were paused
+    stuck: tuple[str, str] | None  # (reason, message): something is missing or has to go, and nothing is done
 
     @property
     def key(self) -> PoolKey:
@@ -61,7 +61,12 @@ def pool_facts(
     """Gather what is to be said about one pool."""
     key = key_of(pool)
     held = assignment.held(key)
-    leaving = sum(u.pool == key and u.state is State.LEAVING for u in case.fleet.units)
+    lost = [unit for unit in held if unit.missing]
+    coming = sum(len(unit.missing) for unit in lost if completable(case, pool, unit))
+    leaving = [u for u in case.fleet.units if u.pool == key and u.state is State.LEAVING]
+    going = [unit for unit in leaving if unit.slot.factory not in case.locked]
+    going += [*assignment.go.get(key, ()), *assignment.last.get(key, ())]
+    stuck = [u for u in lost if not completable(case, pool, u)] + [u for u in leaving if u not in going]
     index = case.index.get(key)
     misfit = False
     if index is not None:
@@ -74,14 +79,30 @@ def pool_facts(
     return PoolFacts(
         pool=pool,
         placings=placings,
-        ordered=sum(p.nodes * (p.units - p.standing) // p.units + p.missing for p in placings if p.units),
-        going=leaving + len(assignment.go.get(key, ())) + len(assignment.last.get(key, ())),
+        ordered=sum(p.planned_nodes for p in placings) + coming,
+        going=len(going),
         slow=sum(not n.ready and now - n.created >= SLOW_START for unit in held for n in unit.nodes),
         why=why,
         keeps_old=misfit and changed,
         no_longer_matches=misfit and not changed,
         advice=advice,
+        stuck=_stuck(case, pool, stuck) if stuck else None,
     )
+
+
+def _stuck(case: Case, pool: GPUPool, units: list[Unit]) -> tuple[str, str]:
+    """Why nothing is done about units that have lost nodes or have to go."""
+    names = sorted({unit.slot.factory for unit in units})
+    where = f"{len(units)} units in {', '.join(names)} have lost nodes or have to go"
+    paused = {f.metadata.name for f in case.world.factories if f.spec.paused}
+    if pool.spec.paused or set(names) <= paused:
+        return (
+            "Paused",
+            f"{where}; nothing is done while {'the pool' if pool.spec.paused else 'it'} is paused.",
+        )
+    if set(names) & case.world.unknown:
+        return "Unknown", f"{where}; the backend cannot be listed, so nothing is changed."
+    return "InTheWay", f"{where}; the factory's spec does not let them be changed or ordered again."
 
 
 def pool_status(facts: PoolFacts, stamp: str, now: datetime) -> StatusWrite:
@@ -134,6 +155,8 @@ def _verdicts(facts: PoolFacts) -> list[Verdict]:
     verdicts = [ready, placed, provisioned]
     if facts.ordered or facts.going:
         verdicts.append(Verdict("Reconciling", True, *_under_way(facts)))
+    elif not ready.status and facts.stuck:
+        verdicts.append(Verdict("Stalled", True, *facts.stuck))
     elif not ready.status and facts.why:
         verdicts.append(Verdict("Stalled", True, facts.why.reason, facts.why.message))
     elif not ready.status and facts.slow:
@@ -186,6 +209,8 @@ def _placed(facts: PoolFacts) -> Verdict:
 
 def _provisioned(facts: PoolFacts) -> Verdict:
     nodes = sum(p.nodes for p in facts.placings)
+    if facts.stuck and any(p.missing for p in facts.placings):
+        return Verdict("Provisioned", False, *facts.stuck)
     if facts.ordered:
         return Verdict("Provisioned", False, "Ordering", f"{nodes - facts.ordered} of {nodes} nodes exist.")
     if not nodes and facts.pool.spec.gpus:

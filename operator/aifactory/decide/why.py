@@ -114,10 +114,10 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
     asked = (
         f"needs {shortage.units} more units of {system} ({show_power(shortage.units * shortage.unit_watts)})"
     )
-    if shortage.most < shortage.units:
+    if shortage.most + _blocked(case, shortage.system) < shortage.units:
         return Why(
             "NeverFits",
-            f"It {asked}; even with nothing else there, {shortage.most} would fit under its topology.",
+            f"It {asked}; even with nothing else there, its topology finds slots for {shortage.most}.",
             short_units=shortage.units - shortage.most,
         )
     change = _change(case, shortage)
@@ -143,6 +143,12 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
         domain=instance.name,
         short_units=shortage.units_short or shortage.units - shortage.fits,
     )
+
+
+def _blocked(case: Case, system: int) -> int:
+    """Slots of a system that something sits in which nobody may plan with, but which may go one day."""
+    alike = [c for c in case.cells if c.group is not None and (c.system, c.gpus) == case.systems[system]]
+    return sum(len(cell.group.slots) - len(cell.slots) for cell in alike if cell.group is not None)
 
 
 def _change(case: Case, shortage: Shortage) -> str:

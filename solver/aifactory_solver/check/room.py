@@ -240,37 +240,41 @@ def _mask(size: int, chosen: Ints) -> Bools:
 
 
 def shed_order(facts: Facts) -> Iterator[str]:
-    """Where a limit is exceeded, nobody loses its minimum as long as a lower pool keeps units there instead.
+    """Where a limit is exceeded, nobody loses its minimum in vain, nor as long as a lower pool stays instead.
 
-    Asked of pools that lost it under exceeded limits: whether all they had would still fit where it stood,
-    once everything is gone that they may take, and what pools of strictly lower priority keep under the same
-    limits. Preemptible or not makes no difference there.
+    Asked of pools that lost it under exceeded limits: whether all they had would still fit where it stood;
+    and whether it would once everything is gone that they may take, and what pools of strictly lower priority
+    keep under the same limits. Preemptible or not makes no difference there.
     """
     problem = facts.problem
     had = np.minimum(facts.stood_gpus, problem.minimum)
     hit = np.zeros(problem.pools, np.bool_)
     hit[problem.row_pool[facts.cell_exceeded[problem.row_cell]]] = True
     hit[problem.row_pool[facts.must_leave]] = False
-    suspects = np.flatnonzero(hit & (facts.end_gpus < had))
-    for pool, room in _rooms(facts, suspects):
-        rows = facts.rows_of(pool)
-        above = _above(facts, facts.kept.cell[rows])
+    free = _free_room(facts)
+    for pool, room in _rooms(facts, np.flatnonzero(hit & (facts.end_gpus < had))):
+        above = _above(facts, facts.kept.cell[facts.rows_of(pool)])
         limits = above[facts.exceeded[above]]
-        marked = facts.tree.nearest(_mask(problem.domains, limits)) >= 0
+        under = facts.tree.nearest(_mask(problem.domains, limits)) >= 0
         lower = (problem.priority[facts.kept.pool] < problem.priority[pool]) & ~problem.row_locked
-        lower &= marked[problem.cell_domain[facts.kept.cell]] & ~problem.preemptible[facts.kept.pool]
+        lower &= under[problem.cell_domain[facts.kept.cell]] & ~problem.preemptible[facts.kept.pool]
         own = facts.new.where(facts.new.pool == pool)
-        emptied = room.without(facts.kept.where(lower), own)
-        back = Items(facts.kept.pool, facts.kept.cell, problem.row_units - facts.kept.units, facts.kept.watts)
-        back = back.where(_mask(problem.rows, rows))
-        slots = facts.by_cell(back) <= emptied.free
-        watts = facts.watts(back) <= emptied.left
-        if np.all(slots[back.cell]) and np.all(watts[above]):
-            falls = f"falls from {facts.stood_gpus[pool]} to {facts.end_gpus[pool]} GPUs"
-            yield (
-                f"shed order: {facts.name(pool)} {falls} under the exceeded limits of domains "
-                f"{limits.tolist()}, where pools of lower priority keep what would suffice"
-            )
+        falls = f"{facts.name(pool)} falls from {facts.stood_gpus[pool]} to {facts.end_gpus[pool]} GPUs"
+        falls += f" under the exceeded limits of domains {limits.tolist()}"
+        if _fits_back(facts, free.without(own), pool):
+            yield f"in vain: {falls}, though all it had would still fit"
+        elif _fits_back(facts, room.without(own, facts.kept.where(lower)), pool):
+            yield f"shed order: {falls}, where pools of lower priority keep what would suffice"
+
+
+def _fits_back(facts: Facts, room: Room, pool: int) -> bool:
+    """Whether all that a pool gave up fits into the room where it stood."""
+    kept, rows = facts.kept, facts.rows_of(pool)
+    back = Items(kept.pool, kept.cell, facts.problem.row_units - kept.units, kept.watts)
+    back = back.where(_mask(facts.problem.rows, rows))
+    above = _above(facts, back.cell)
+    slots, watts = facts.by_cell(back) <= room.free, facts.watts(back) <= room.left
+    return bool(np.all(slots[back.cell]) and np.all(watts[above]))
 
 
 def _above(facts: Facts, cells: Ints) -> Ints:

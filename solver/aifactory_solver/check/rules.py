@@ -138,11 +138,13 @@ def spread(facts: Facts) -> Iterator[str]:
     """A spread pool of n units that is given some or gives some ends in k places, none above ceil(n / k).
 
     A loss does not shrink it: a place that is given nothing may hold more, as long as no unit was taken
-    from the pool but by a loss. What stood apart from the rule before may shrink as it is.
+    from the pool but by a loss. What stood apart from the rule before may shrink as it is, and where only
+    locked units remain nobody could choose.
     """
     problem = facts.problem
     touched = (facts.new_units > 0) | _reduced(facts)
-    for pool in np.flatnonzero(np.isin(problem.topology, SPREAD) & touched & (facts.end_units > 0)).tolist():
+    loose = facts.end_units > facts.locked_units
+    for pool in np.flatnonzero(np.isin(problem.topology, SPREAD) & touched & loose).tolist():
         if facts.new_units[pool] or _well_spread_before(facts, pool):
             yield from _spread(facts, pool)
 
