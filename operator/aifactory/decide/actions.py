@@ -85,17 +85,11 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
 def _upkeep(case: Case, assignment: Assignment) -> list[Action]:
     """Provision lost nodes of standing units again, and bring labels and taints up to date in place."""
     factories = {factory.metadata.name: factory for factory in case.world.factories}
-    misfits = {
-        unit.slot
-        for units, fits in zip(case.rows, case.problem.row_fits, strict=True)
-        if not fits
-        for unit in units
-    }
     actions: list[Action] = []
     for key, units in sorted(assignment.stay.items()):
         pool = case.pools[case.index[key]]
         # The stamp is renewed once everything suits the present spec, its minimum included.
-        fits = misfits.isdisjoint(unit.slot for unit in units)
+        fits = case.misfits.isdisjoint(unit.slot for unit in units)
         fits = fits and len(units) >= minimum_units(case, key, units[0].gpus)
         for unit in units:
             factory = factories.get(unit.slot.factory)

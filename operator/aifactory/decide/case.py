@@ -7,7 +7,7 @@ from functools import cached_property
 from aifactory.api.pool import GPUPool
 from aifactory.decide.fleet import Fleet, Unit
 from aifactory.decide.layout import Group, Instance, Layout
-from aifactory.decide.world import PoolKey, World
+from aifactory.decide.world import PoolKey, Slot, World
 from aifactory_solver import Problem
 
 
@@ -63,6 +63,21 @@ class Case:
         for (system, factory), (powered, opened) in sorted(found.items()):
             offers[system].append(Offer(factory, powered, opened))
         return {system: tuple(of_it) for system, of_it in offers.items()}
+
+    @cached_property
+    def misfits(self) -> frozenset[Slot]:
+        """Slots of the units that do not suit their pool's present spec."""
+        rows = zip(self.rows, self.problem.row_fits.tolist(), strict=True)
+        return frozenset(unit.slot for units, fits in rows if not fits for unit in units)
+
+    @cached_property
+    def blocked(self) -> dict[tuple[str, int], int]:
+        """By system: slots in which something sits that nobody may plan with, but that may go one day."""
+        found: dict[tuple[str, int], int] = defaultdict(int)
+        for cell in self.cells:
+            if cell.group is not None:
+                found[cell.system, cell.gpus] += len(cell.group.slots) - len(cell.slots)
+        return found
 
     def layout_domain(self, domain: int) -> tuple[str, Instance]:
         """Factory and instance of a domain index."""

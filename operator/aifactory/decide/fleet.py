@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from itertools import chain, count, islice
 
 from aifactory.decide.layout import Layout
@@ -62,6 +63,14 @@ class Fleet:
 
     units: tuple[Unit, ...]
     strays: tuple[Node, ...]  # with our labels, but in no slot of ours
+
+    @cached_property
+    def of_pool(self) -> Mapping[PoolKey | None, tuple[Unit, ...]]:
+        """The units of each pool, ordered by slot."""
+        found: dict[PoolKey | None, list[Unit]] = defaultdict(list)
+        for unit in self.units:
+            found[unit.pool].append(unit)
+        return {pool: tuple(units) for pool, units in found.items()}
 
 
 def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) -> Fleet:

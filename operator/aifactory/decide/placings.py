@@ -16,7 +16,7 @@ def placings(case: Case, assignment: Assignment, pool: PoolKey) -> tuple[Placing
     held: dict[_Place, list[Unit]] = defaultdict(list)
     standing = assignment.held(pool)
     if pool not in case.index:  # it is being deleted: whatever is left of it
-        standing = tuple(unit for unit in case.fleet.units if unit.pool == pool)
+        standing = case.fleet.of_pool.get(pool, ())
     for unit in standing:
         held[unit.slot.factory, unit.slot.path, unit.fabric, unit.slot.system].append(unit)
     added: dict[_Place, list[int]] = defaultdict(list)

@@ -63,18 +63,12 @@ def pool_facts(
     held = assignment.held(key)
     lost = [unit for unit in held if unit.missing]
     coming = sum(len(unit.missing) for unit in lost if completable(case, pool, unit))
-    leaving = [u for u in case.fleet.units if u.pool == key and u.state is State.LEAVING]
+    leaving = [u for u in case.fleet.of_pool.get(key, ()) if u.state is State.LEAVING]
     going = [unit for unit in leaving if unit.slot.factory not in case.locked]
     going += [*assignment.go.get(key, ()), *assignment.last.get(key, ())]
     stuck = [u for u in lost if not completable(case, pool, u)] + [u for u in leaving if u not in going]
     index = case.index.get(key)
-    misfit = False
-    if index is not None:
-        kept = {unit.slot for unit in assignment.stay.get(key, ())}
-        misfit = any(
-            int(case.problem.row_pool[r]) == index and not fits and any(u.slot in kept for u in case.rows[r])
-            for r, fits in enumerate(case.problem.row_fits)
-        )
+    misfit = not case.misfits.isdisjoint(unit.slot for unit in assignment.stay.get(key, ()))
     changed = bool(index is not None and case.problem.changed[index])
     return PoolFacts(
         pool=pool,

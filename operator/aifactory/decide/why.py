@@ -114,13 +114,13 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
     asked = (
         f"needs {shortage.units} more units of {system} ({show_power(shortage.units * shortage.unit_watts)})"
     )
-    if shortage.most + _blocked(case, shortage.system) < shortage.units:
+    if shortage.most + case.blocked.get(case.systems[shortage.system], 0) < shortage.units:
         return Why(
             "NeverFits",
             f"It {asked}; even with nothing else there, its topology finds slots for {shortage.most}.",
             short_units=shortage.units - shortage.most,
         )
-    change = _change(case, shortage)
+    change = _change(case, shortage) if shortage.near >= 0 else ""
     if shortage.raises and not shortage.units_short:
         domain, short = shortage.raises[0]
         factory, instance = case.layout_domain(domain)
@@ -135,7 +135,14 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
             needed=free + short,
             short_watts=short,
         )
-    factory, instance = case.layout_domain(max(shortage.near, 0))
+    if shortage.near < 0:
+        where = f"{shortage.units} slots were free in a place of its topology"
+        return Why(
+            "InsufficientUnits",
+            f"It {asked}; none fits. It would fit if {where}.",
+            short_units=shortage.units,
+        )
+    factory, instance = case.layout_domain(shortage.near)
     return Why(
         "InsufficientUnits",
         f"It {asked}; {shortage.fits} fit. It would fit if {change}.",
@@ -143,12 +150,6 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
         domain=instance.name,
         short_units=shortage.units_short or shortage.units - shortage.fits,
     )
-
-
-def _blocked(case: Case, system: int) -> int:
-    """Slots of a system that something sits in which nobody may plan with, but which may go one day."""
-    alike = [c for c in case.cells if c.group is not None and (c.system, c.gpus) == case.systems[system]]
-    return sum(len(cell.group.slots) - len(cell.slots) for cell in alike if cell.group is not None)
 
 
 def _change(case: Case, shortage: Shortage) -> str:

@@ -1,0 +1,1 @@
+"""Measures the decision on generated fleets: `python -m bench`."""
