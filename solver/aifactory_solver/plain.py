@@ -34,7 +34,8 @@ class _Run:
     def __init__(self, room: Room) -> None:
         self.room = room
         self.problem = room.problem
-        self.displaced: set[int] = set()  # lost something to a limit or a drain
+        # Pools that lost something to a limit or a drain, now or in a cycle that was cut off.
+        self.displaced = set(np.flatnonzero(self.problem.uprooted).tolist())
         self.settled: set[int] = set()  # moved as a whole; the new place stands
         self.taken: dict[int, dict[int, int]] = {}  # pool -> what it left to the rows of its victims
         self.vacating = bool(self.room.leaving.any() or self.problem.cell_leaving.any())
@@ -57,6 +58,8 @@ class _Run:
             system = self.room.system(p)
             if system is not None and not self.problem.frozen[p]:
                 wish = self._wish(p, system)
+                if 0 < wish < self.problem.spread[p]:
+                    continue  # it can never stand so: the old place is kept
                 if self.room.held(p) > wish:
                     trim(self.room, p, wish)
 

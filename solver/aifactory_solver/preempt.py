@@ -191,7 +191,8 @@ def settle_spread(room: Room, pool: int) -> None:
     """Shrink a spread pool that was cut to the largest number whose split is allowed."""
     if int(room.problem.topology[pool]) in (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN):
         rows = [r for r in room.rows_of[pool] if room.kept[r] and not room.problem.row_locked[r]]
-        if any(room.kept[r] < room.problem.row_units[r] for r in room.rows_of[pool]):
+        cut = any(room.kept[r] < room.problem.row_units[r] for r in room.rows_of[pool])
+        if cut or room.problem.uprooted[pool]:
             _trim_spread(room, pool, room.held(pool), rows, strict=True)
 
 

@@ -81,6 +81,9 @@ class Problem:
     preemptible: Bools  # (P,) lower priority than somebody's: may be taken from
     frozen: Bools  # (P,) paused: keeps what it holds, asks for nothing
     changed: Bools  # (P,) its own spec asks for something else than what stands: may move as a whole
+    uprooted: (
+        Bools  # (P,) some of its units are being released: below its minimum it is re-placed or goes whole
+    )
     topology: Ints  # (P,) Topology
     topology_level: Ints  # (P,) level for DOMAIN and SPREAD_DOMAIN, else -1
     spread: Ints  # (P,) places for SPREAD_*, else 0

@@ -61,7 +61,8 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
     pods: dict[str, list[Evict]] = {}
     for pod in case.world.pods:
         pods.setdefault(pod.node, []).append(Evict(pod))
-    actions: list[Action] = []
+    drains: list[Action] = []
+    rest: list[Action] = []
     for unit in sorted([*leaving, *going], key=lambda unit: unit.slot):
         timeout = timeouts.get(unit.pool, DRAIN_TIMEOUT_SECONDS)
         for node in unit.nodes:
@@ -69,22 +70,24 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
             if node.deleting:
                 continue
             if since is None or not node.unschedulable:
-                actions.append(Drain(node, since or now))
+                drains.append(Drain(node, since or now))
                 continue
             staying = pods.get(node.name, [])
             late = (now - since).total_seconds() >= timeout
             if staying and not late:
-                actions += [evict for evict in staying if not evict.pod.evicted]
+                rest += [evict for evict in staying if not evict.pod.evicted]
             elif node.out_of_service and unit.pool in case.index:
-                actions.append(Hold(node))
+                rest.append(Hold(node))
             else:
-                actions.append(Delete(node, forced=bool(staying)))
-    return actions
+                rest.append(Delete(node, forced=bool(staying)))
+    # All that goes is marked before anything is gone: until then the marks tell what was decided.
+    return [*drains, *rest]
 
 
 def _upkeep(case: Case, assignment: Assignment) -> list[Action]:
     """Provision lost nodes of standing units again, and bring labels and taints up to date in place."""
     factories = {factory.metadata.name: factory for factory in case.world.factories}
+    systems = {name: systems_of(factory.spec) for name, factory in factories.items()}
     actions: list[Action] = []
     for key, units in sorted(assignment.stay.items()):
         pool = case.pools[case.index[key]]
@@ -95,7 +98,7 @@ def _upkeep(case: Case, assignment: Assignment) -> list[Action]:
             factory = factories.get(unit.slot.factory)
             if factory is None or unit.slot.factory in case.locked:
                 continue
-            system = systems_of(factory.spec).get(unit.slot.system)
+            system = systems[unit.slot.factory].get(unit.slot.system)
             for node in unit.nodes:
                 stamp = standing_stamp(case, unit, node, restamp=fits)
                 change = relabel(node_wish(factory, system, pool, stamp), node)

@@ -62,6 +62,10 @@ class _Builder:
         systems = sorted({(cell.system, cell.gpus) for cell in self.cells})
         rows = sorted(self.rows.items())
         domains = self._domain_arrays()
+        leaving = {
+            pool: [unit for unit in units if unit.state is State.LEAVING]
+            for pool, units in self.fleet.of_pool.items()
+        }
         problem = Problem(
             **domains,
             **self._cell_arrays(systems),
@@ -74,7 +78,15 @@ class _Builder:
             row_leave=bools(key[4] for key, _ in rows),
             **wish_arrays(self.pools, paused=self.paused),
             **place_arrays(self.pools, self.factories, self.layouts, self.levels, systems),
-            **standing_arrays(self.pools, self.factories, self.layouts, self.cells, rows, stamps=self.stamps),
+            **standing_arrays(
+                self.pools,
+                self.factories,
+                self.layouts,
+                self.cells,
+                rows,
+                stamps=self.stamps,
+                leaving=leaving,
+            ),
         )
         return Case(
             world=self.world,

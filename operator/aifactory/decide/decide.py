@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
+
 from aifactory.decide.actions import DRAIN_POLL_SECONDS, act
 from aifactory.decide.assign import Assignment, assign
 from aifactory.decide.build import build
@@ -53,14 +55,23 @@ def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool 
 
 
 def _checked(case: Case, placer: Placer) -> tuple[Solution, tuple[str, ...]]:
-    solution = placer(case.problem)
-    try:
-        check(case.problem, solution)
-    except Wrong as error:
-        nothing = solution.new_pool[:0]
-        stay = Solution(case.problem.row_units.copy(), nothing, nothing, nothing)
-        return stay, (f"The solver's plan was refused, everything stays as it is: {error}",)
-    return solution, ()
+    """The solver's answer if the checker lets it pass.
+
+    Else the answer to a smaller question, with nobody moving of its own accord; else nothing changes.
+    """
+    still = replace(case.problem, changed=np.zeros_like(case.problem.changed))
+    log: list[str] = []
+    for problem in (case.problem, still):
+        solution = placer(problem)
+        try:
+            check(problem, solution)
+        except Wrong as error:
+            log.append(f"The checker refused a plan: {error}")
+        else:
+            return solution, tuple(log)
+    nothing = np.zeros(0, dtype=np.int64)
+    log.append("Everything stays as it is until the world changes.")
+    return Solution(case.problem.row_units.copy(), nothing, nothing, nothing), tuple(log)
 
 
 def _advice(world: World, placed: _Placings, placer: Placer) -> dict[PoolKey, str]:

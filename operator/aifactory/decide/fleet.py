@@ -43,6 +43,12 @@ class Unit:
         return sum(node.ready for node in self.nodes) * self.gpus // self.size
 
     @property
+    def released(self) -> bool:
+        """Whether we are releasing it, and not because it is broken."""
+        stamps = (node.stamp for node in self.nodes)
+        return not self.out_of_service and any(stamp and stamp.draining_since for stamp in stamps)
+
+    @property
     def names(self) -> dict[str, Slot]:
         """Name and slot of every node that the whole unit has."""
         slots = [self.slot] if self.slot.slot else [self.slot._replace(slot=s + 1) for s in range(self.size)]

@@ -65,8 +65,12 @@ def standing_arrays(
     rows: Sequence[tuple[Row, list[Unit]]],
     *,
     stamps: Mapping[PoolKey, str],
+    leaving: Mapping[PoolKey | None, Sequence[Unit]],
 ) -> dict[str, Any]:
-    """Whether a pool's spec changed since its units were ordered, and whether each row suits it now."""
+    """Whether a pool's spec changed since its units were ordered, and whether each row suits it now.
+
+    ``leaving`` are the pools' units that are being released, by us or not.
+    """
     changed = [False] * len(pools)
     fits = []
     by_pool: dict[int, list[int]] = defaultdict(list)
@@ -74,9 +78,7 @@ def standing_arrays(
         stamp = stamps[key_of(pools[p])]
         changed[p] = changed[p] or any(unit.placed_under != stamp for unit in units)
         factory = factories.get(cells[c].factory)
-        fits.append(
-            cells[c].system in pools[p].spec.systems and factory is not None and allows(pools[p], factory)
-        )
+        fits.append(_suits(pools[p], cells[c]) and factory is not None and allows(pools[p], factory))
         by_pool[p].append(r)
     for p, mine in by_pool.items():
         if pools[p].spec.topology.spread is not None and not changed[p]:
@@ -91,7 +93,15 @@ def standing_arrays(
         bad = misplaced(pools[p], dict(places))
         for r in mine:
             fits[r] = fits[r] and at[r] not in bad
-    return {"changed": bools(changed), "row_fits": bools(fits)}
+    uprooted = (any(unit.released for unit in leaving.get(key_of(pool), ())) for pool in pools)
+    return {"changed": bools(changed), "row_fits": bools(fits), "uprooted": bools(uprooted)}
+
+
+def _suits(pool: GPUPool, cell: Cell) -> bool:
+    """Whether a pool accepts the system, in a number that its spread allows at all."""
+    spread = pool.spec.topology.spread
+    units = -(-pool.spec.gpus // cell.gpus)
+    return cell.system in pool.spec.systems and (spread is None or not 0 < units < spread.at_least)
 
 
 def _topology(pool: GPUPool, levels: Mapping[str, int]) -> tuple[int, int, int]:

@@ -8,7 +8,7 @@ That the way there keeps the limits too is the job of whoever applies the plan.
 """
 
 from aifactory_solver.check.facts import Facts
-from aifactory_solver.check.form import misshapen, validate
+from aifactory_solver.check.form import listed, misshapen, validate
 from aifactory_solver.check.room import RULES as ROOM_RULES
 from aifactory_solver.check.rules import RULES
 from aifactory_solver.problem import Problem, Solution, Wrong
@@ -17,10 +17,10 @@ __all__ = ["check", "validate", "violations"]
 
 
 def check(problem: Problem, solution: Solution) -> None:
-    """Raise ``Wrong`` with everything that is wrong with the plan; return where nothing is."""
+    """Raise ``Wrong`` with what is wrong with the plan; return where nothing is."""
     found = violations(problem, solution)
     if found:
-        raise Wrong("\n".join(found))
+        raise Wrong(listed(found))
 
 
 def violations(problem: Problem, solution: Solution) -> list[str]:

@@ -28,9 +28,11 @@ _FLAGS = {
     "preemptible": "need",
     "frozen": "need",
     "changed": "need",
+    "uprooted": "need",
 }
 _INT32 = np.iinfo(np.int32)
 _MOST_WATTS = 2**62
+_LISTED = 20
 
 
 def validate(problem: Problem) -> None:
@@ -40,7 +42,13 @@ def validate(problem: Problem) -> None:
     for part in (_domains, _cells, _rows, _pools):
         found = found or list(part(problem))
     if found:
-        raise Wrong("\n".join(found))
+        raise Wrong(listed(found))
+
+
+def listed(found: list[str]) -> str:
+    """The lines as one message, the first few of them if there are many."""
+    more = len(found) - _LISTED
+    return "\n".join([*found[:_LISTED], f"and {more} more"] if more > 0 else found)
 
 
 def misshapen(problem: Problem, solution: Solution) -> Iterator[str]:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory_solver.check.facts import SPREAD, Facts, Items, Tree, count
+from aifactory_solver.check.rules import preempted_by
 from aifactory_solver.problem import Bools, Ints, Problem, Topology
 
 _REMEMBERED = 256  # fillings of one room, most are asked for again and again
@@ -244,14 +245,15 @@ def shed_order(facts: Facts) -> Iterator[str]:
 
     Asked of pools that lost it under exceeded limits: whether all they had would still fit where it stood;
     and whether it would once everything is gone that they may take, and what pools of strictly lower priority
-    keep under the same limits. Preemptible or not makes no difference there.
+    keep under the same limits. Preemptible or not makes no difference to those, but who may have been
+    preempted is not asked the second: it may have given way to a minimum where no lower pool may be touched.
     """
     problem = facts.problem
     had = np.minimum(facts.stood_gpus, problem.minimum)
     hit = np.zeros(problem.pools, np.bool_)
     hit[problem.row_pool[facts.cell_exceeded[problem.row_cell]]] = True
     hit[problem.row_pool[facts.must_leave]] = False
-    free = _free_room(facts)
+    free, (may_be_preempted, _) = _free_room(facts), preempted_by(facts)
     for pool, room in _rooms(facts, np.flatnonzero(hit & (facts.end_gpus < had))):
         above = _above(facts, facts.kept.cell[facts.rows_of(pool)])
         limits = above[facts.exceeded[above]]
@@ -263,7 +265,9 @@ def shed_order(facts: Facts) -> Iterator[str]:
         falls += f" under the exceeded limits of domains {limits.tolist()}"
         if _fits_back(facts, free.without(own), pool):
             yield f"in vain: {falls}, though all it had would still fit"
-        elif _fits_back(facts, room.without(own, facts.kept.where(lower)), pool):
+        elif not may_be_preempted[pool] and _fits_back(
+            facts, room.without(own, facts.kept.where(lower)), pool
+        ):
             yield f"shed order: {falls}, where pools of lower priority keep what would suffice"
 
 

@@ -88,7 +88,7 @@ def wish(facts: Facts) -> Iterator[str]:
     for pool in np.flatnonzero((facts.end_units > most) & ~problem.frozen).tolist():
         least = facts.least_units(pool, int(facts.unit_gpus[pool]))
         untouched = facts.end_units[pool] == facts.kept_units[pool] == facts.stood_units[pool]
-        if untouched and problem.spread[pool] and shrunk_to(facts, pool) < max(least, 1) <= most[pool]:
+        if untouched and problem.spread[pool] and shrunk_to(facts, pool) < max(least, 1):
             continue
         over = int(facts.end_units[pool] - most[pool])
         ends = f"ends with {facts.end_units[pool]} units"
@@ -138,8 +138,9 @@ def spread(facts: Facts) -> Iterator[str]:
     """A spread pool of n units that is given some or gives some ends in k places, none above ceil(n / k).
 
     A loss does not shrink it: a place that is given nothing may hold more, as long as no unit was taken
-    from the pool but by a loss. What stood apart from the rule before may shrink as it is, and where only
-    locked units remain nobody could choose.
+    from the pool but by a loss. Units outside any place stay as they are, but not beside new ones of a pool
+    whose own spec may move it: that waits until it fits as a whole. What stood apart from the rule before may
+    shrink as it is, and where only locked units remain nobody could choose.
     """
     problem = facts.problem
     touched = (facts.new_units > 0) | _reduced(facts)
@@ -159,7 +160,7 @@ def _spread(facts: Facts, pool: int) -> Iterator[str]:
     new = count(new_places, facts.new.units[news])
     end = {domain: kept.get(domain, 0) + new.get(domain, 0) for domain in {*kept, *new}}
     outside = end.pop(-1, 0)
-    if outside:
+    if outside and (-1 in new or (problem.changed[pool] and not problem.frozen[pool])):
         yield f"spread: {facts.name(pool)} ends with {outside} units outside any place"
     most = int(problem.spread[pool])
     if len(end) < most:
@@ -218,12 +219,17 @@ def _reduced(facts: Facts) -> Bools:
 
 
 def _forced(facts: Facts) -> Bools:
-    """(P,) has units under an exceeded limit, or units that have to leave."""
-    rows = facts.must_leave | facts.cell_exceeded[facts.problem.row_cell]
-    return facts.by_pool(facts.problem.row_pool, rows.astype(np.int64)) > 0
+    """(P,) has units under an exceeded limit, or units that have to leave or are leaving already.
+
+    What leaves already uproots a pool that is below its minimum, or whose spread it broke.
+    """
+    problem = facts.problem
+    rows = facts.must_leave | facts.cell_exceeded[problem.row_cell]
+    uprooted = problem.uprooted & ((facts.stood_gpus < problem.minimum) | (problem.spread > 0))
+    return (facts.by_pool(problem.row_pool, rows.astype(np.int64)) > 0) | uprooted
 
 
-def _preempted_by(facts: Facts) -> tuple[Bools, Bools]:
+def preempted_by(facts: Facts) -> tuple[Bools, Bools]:
     """Who may have been preempted, and whose minimum gains: both (P,).
 
     A pool gains when it is given units that its minimum lacks: it stood below its minimum, or what it had
@@ -251,7 +257,7 @@ def calm(facts: Facts) -> Iterator[str]:
     holds the minimum, and giving back what is above the wish takes no more than that.
     """
     problem = facts.problem
-    may_be, _ = _preempted_by(facts)
+    may_be, _ = preempted_by(facts)
     forced, changed = _forced(facts), problem.changed & ~problem.frozen
     above_wish = (facts.stood_units > facts.wish_units) & ~problem.frozen
     for pool in np.flatnonzero(_reduced(facts) & ~forced & ~may_be).tolist():
@@ -275,7 +281,7 @@ def in_vain(facts: Facts) -> Iterator[str]:
     new units of a pool of strictly higher priority.
     """
     problem = facts.problem
-    may_be, gains = _preempted_by(facts)
+    may_be, gains = preempted_by(facts)
     other = _forced(facts) | (problem.changed & ~problem.frozen)
     other |= (facts.stood_units > facts.wish_units) & ~problem.frozen
     factory = problem.factory[problem.cell_domain]

@@ -4,8 +4,10 @@ Unless told otherwise a unit is one GPU and one watt, so that GPUs, units and wa
 """
 
 import re
+import signal
 from dataclasses import dataclass, field
 from itertools import repeat
+from types import FrameType
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +20,7 @@ GPUS = {"one": 1, "two": 2, "node": 8, "rack": 72}
 WATTS = {"one": 1, "two": 2, "node": 10, "rack": 130}
 PURPOSES = ("DataProcessing", "Training", "Inference")
 PLENTY = 10**9
+SECONDS = 10  # more than any of these worlds takes, by far
 
 
 @dataclass
@@ -63,6 +66,7 @@ class Pool:
     preemptible: bool
     frozen: bool
     changed: bool
+    uprooted: bool
     topology: Topology
     level: str | None
     spread: int
@@ -122,6 +126,7 @@ class World:
         preemptible: bool = False,
         frozen: bool = False,
         changed: bool = False,
+        uprooted: bool = False,
         pack: str | None = None,
         spread: int = 0,
         over: str = "factory",
@@ -144,6 +149,7 @@ class World:
             preemptible=preemptible,
             frozen=frozen,
             changed=changed,
+            uprooted=uprooted,
             topology=topology,
             level=level,
             spread=spread,
@@ -226,6 +232,7 @@ class World:
             preemptible=bools(pool.preemptible for pool in pools),
             frozen=bools(pool.frozen for pool in pools),
             changed=bools(pool.changed for pool in pools),
+            uprooted=bools(pool.uprooted for pool in pools),
             topology=ints(pool.topology for pool in pools),
             topology_level=ints(levels.index(pool.level) if pool.level else -1 for pool in pools),
             spread=ints(pool.spread for pool in pools),
@@ -258,7 +265,7 @@ class World:
     def solve(self) -> "Plan":
         """The solver's plan, checked."""
         problem = self.problem()
-        solution = solve(problem)
+        solution = solved(problem)
         check(problem, solution)
         return Plan(self, problem, solution)
 
@@ -300,6 +307,21 @@ class Plan:
                 path = self.world.cells[cell].path
                 held[path] = held.get(path, 0) + count
         return held
+
+
+def solved(problem: Problem, xp: Any = np) -> Solution:
+    """The solver's plan. One that does not come to an end fails instead of hanging the tests."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError("the solver does not come to an end")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    try:
+        return solve(problem, xp=xp)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def ints(values: Any) -> Ints:

@@ -51,6 +51,20 @@ def test_all_that_is_wrong_is_in_one_message() -> None:
     assert rules == ["slots", "power", "all or nothing"]
 
 
+def test_a_message_stays_readable() -> None:
+    made = World().factory("a").slots("a", 0)
+    for number in range(30):
+        made.pool(f"p{number}", 1, frozen=True)
+    with pytest.raises(Wrong) as caught:
+        check(made.problem(), made.plan({f"p{number}": {"a": 1} for number in range(30)}))
+    lines = str(caught.value).splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (
+        21,
+        "slots: cell 0 holds 30 units, 30 above its 0",
+        "and 11 more",
+    )
+
+
 # 1 and 2: slots and power
 
 
@@ -386,6 +400,16 @@ def test_a_place_that_a_loss_left_too_large_is_left_alone() -> None:
     ]
 
 
+def test_a_unit_outside_any_place_stays_but_not_beside_a_changed_pools_new_ones() -> None:
+    made = (
+        halls().slots("a", 1).pool("p", 3, minimum=0, spread=2, over="hall").stands("p", "a", 1, fits=False)
+    )
+    new = {"p": {"a/hall-1/row-1": 1, "b/hall-1/row-1": 1}}
+    assert made.broken(new) == []
+    made.pools["p"].changed = True
+    assert made.broken(new) == ["spread: pool 0 (priority 0) ends with 1 units outside any place"]
+
+
 def test_giving_back_keeps_the_spread() -> None:
     made = halls().pool("p", 4, minimum=2, spread=2)
     made.stands("p", "a/hall-1/row-1", 4).stands("p", "b/hall-1/row-1", 4)
@@ -538,6 +562,26 @@ def test_a_higher_pool_is_shed_where_the_lower_one_would_not_suffice() -> None:
     made = site(a=4).pool("low", 3, priority=1).pool("high", 5, priority=2)
     made.stands("low", ROW_1, 3).stands("high", ROW_2, 5)
     assert made.broken(high=0) == []
+
+
+def test_who_was_preempted_was_not_shed() -> None:
+    # The lowest gave up what the limit asked for; the rest is not preemptible, so the middle one makes room.
+    made = site(a=4).pool("low", 3, minimum=0, priority=1).pool("middle", 2, priority=2, preemptible=True)
+    made.pool("high", 2, priority=3).stands("low", ROW_1, 3).stands("middle", ROW_1, 2)
+    assert made.broken({"high": {ROW_2: 2}}, low=2, middle=0) == []
+
+
+def test_nobody_is_shed_who_would_still_fit() -> None:
+    made = site(a=6).pool("low", 2, priority=1, frozen=True).pool("high", 5, priority=2)
+    made.stands("low", ROW_1, 2).stands("high", ROW_2, 5)
+    assert made.broken(low=0) == []
+    assert made.broken(low=0, high=0) == [
+        "free room: pool 1 (priority 2) ends with 0 of 5 GPUs, which would fit on system 0",
+        "in vain: pool 0 (priority 1) falls from 2 to 0 GPUs under the exceeded limits of domains [0], "
+        "though all it had would still fit",
+        "in vain: pool 1 (priority 2) falls from 5 to 0 GPUs under the exceeded limits of domains [0], "
+        "though all it had would still fit",
+    ]
 
 
 # Form

@@ -11,7 +11,6 @@ import numpy as np
 from hypothesis import strategies as st
 
 from aifactory_solver.check import validate
-from aifactory_solver.check.facts import Tree
 from aifactory_solver.problem import Bools, Ints, Problem, Solution, Topology
 
 Rng = np.random.Generator
@@ -72,6 +71,23 @@ def worlds(
 ) -> st.SearchStrategy[Problem]:
     """Random problems, validated."""
     return st.builds(world, knobs(pools, factories, changes), st.integers(0, 2**32 - 1))
+
+
+def hard(seed: int, pools: int = 14, factories: int = 3) -> Problem:
+    """A world whose knobs are drawn from the seed too, never an empty one."""
+    rng = np.random.default_rng(seed)
+    shape = Knobs(
+        factories=int(rng.integers(1, factories + 1)),
+        paths=int(rng.integers(0, 8)),
+        systems=int(rng.integers(1, 5)),
+        pools=int(rng.integers(1, pools + 1)),
+        standing=float(rng.choice((0, 0.5, 0.8, 1))),
+        tightness=float(rng.choice((0.4, 0.6, 0.8, 1, 1.2))),
+        priorities=str(rng.choice(PRIORITIES)),
+        changes=frozenset(change for change in CHANGES if rng.random() < 0.5),
+        small_units=bool(rng.random() < 0.5),
+    )
+    return world(shape, seed)
 
 
 def world(knobs: Knobs, seed: int) -> Problem:
@@ -176,10 +192,12 @@ class Draft:
         pools, rows = self.pools, self.rows
         top = max((pool.priority for pool in pools), default=0)
         cost = [
-            watts * (3 + self.factory[d]) for watts, d in zip(self.cell_watts, self.cell_domain, strict=True)
+            watts * (9 - self.factory[d] % 7)
+            for watts, d in zip(self.cell_watts, self.cell_domain, strict=True)
         ]
         carbon = [
-            watts * (5 - self.factory[d]) for watts, d in zip(self.cell_watts, self.cell_domain, strict=True)
+            watts * (5 + self.factory[d] % 3)
+            for watts, d in zip(self.cell_watts, self.cell_domain, strict=True)
         ]
         return Problem(
             parent=_ints(self.parent),
@@ -213,6 +231,7 @@ class Draft:
             preemptible=_bools([pool.preemptible and pool.priority < top for pool in pools]),
             frozen=_bools([pool.frozen for pool in pools]),
             changed=_bools([pool.changed and bool(self.rows_of(n)) for n, pool in enumerate(pools)]),
+            uprooted=_bools([pool.uprooted and bool(self.rows_of(n)) for n, pool in enumerate(pools)]),
             topology=_ints([pool.topology for pool in pools]),
             topology_level=_ints([pool.level for pool in pools]),
             spread=_ints([pool.spread for pool in pools]),
@@ -251,6 +270,7 @@ class Pool:
     allowed: list[bool]
     frozen: bool = False
     changed: bool = False
+    uprooted: bool = False
 
 
 # The fleet
@@ -489,7 +509,7 @@ def _factories_lock(draft: Draft, rng: Rng) -> None:
 def _specs_change(draft: Draft, rng: Rng) -> None:
     """By the pool's own spec, which may move it, or by a factory's labels and catalogue, which may not."""
     for number, pool in enumerate(draft.pools):
-        if rng.random() < 0.25:
+        if rng.random() < 0.4:
             _respec(draft, rng, pool)
             draft.set_fits()
             apart = not all(row.fits for row in draft.rows_of(number))
@@ -568,12 +588,8 @@ def afterwards(problem: Problem, solution: Solution) -> Problem:
         row_leave=np.concatenate((problem.row_leave[rows], np.zeros(added, np.bool_))),
         row_fits=np.concatenate((problem.row_fits[rows], np.ones(added, np.bool_))),
         changed=problem.changed & ~moved & np.isin(np.arange(problem.pools), pools),
+        uprooted=np.zeros(problem.pools, np.bool_),
     )
-
-
-def depth(problem: Problem) -> int:
-    """Layers of the deepest tree."""
-    return len(Tree(problem.parent).layers)
 
 
 def _ints(values: list[int]) -> Ints:
