@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory_solver.forest import Forest
-from aifactory_solver.problem import Ints, Problem, Topology
+from aifactory_solver.problem import Bools, Ints, Problem, Topology
 from aifactory_solver.room import Room, Units
 
 
@@ -154,6 +154,18 @@ class Finder:
             else:
                 units[best[2]] = units.get(best[2], 0) + n
             rest -= n
+
+    def fill_most(self, ask: Ask, cells: Bools, rest: int) -> Units:
+        """As many units as fit in some cells, at most ``rest``, whatever the pool's topology."""
+        usable, units = np.where(cells, self.usable(ask), 0), Units()
+        m = self.forest.capacity(self.left, usable, self.room.unit_watts[ask.system])
+        roots = [d for d in self.forest.roots if m[d] > 0]
+        for root in sorted(roots, key=lambda d: (self.price(ask.system, d), d)):
+            n = min(rest, int(m[root]))
+            if n > 0:
+                self.fill(root, n, m, usable, units)
+                rest -= n
+        return units
 
     def _back(self, ask: Ask) -> Units | None:
         """The ask with as much as possible back where the pool was; None where that does not work out."""

@@ -7,7 +7,9 @@ import numpy as np
 from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Ints, Topology
 from aifactory_solver.room import Room, Units
-from aifactory_solver.search import find, most
+from aifactory_solver.search import SPREADS, find, most
+
+_STAGES = 8  # of what may be taken, looked at to find the cheapest victims
 
 
 def minimum_units(room: Room, pool: int, system: int) -> int:
@@ -65,8 +67,36 @@ class Preemption:
         for ask in asks:
             found = find(finder, ask)
             if found is not None:
-                return ask, found
+                return ask, self._cheapest(ask, found, stages[:low])
         return None
+
+    def _cheapest(self, ask: Ask, found: Units, lower: list[_Stage]) -> Units:
+        """The same ask in the same group, in the room of the cheapest victims as far as that goes.
+
+        What the limits allow can be filled up in any order, so taking the most from each stage in turn
+        costs nothing later. Of many stages only some are looked at.
+        """
+        problem, room = self.problem, self.room
+        if problem.topology[ask.pool] in SPREADS:
+            return found
+        mask = np.ones(problem.cells, dtype=np.bool_)
+        topology, level = int(problem.topology[ask.pool]), int(problem.topology_level[ask.pool])
+        if topology != Topology.NONE:
+            home = room.group(topology, level, next(iter(found)))
+            groups = (room.group(topology, level, c) == home for c in range(problem.cells))
+            mask = np.fromiter(groups, dtype=np.bool_, count=problem.cells)
+        some = lower[:: max(1, len(lower) // _STAGES)]
+        finders = [Finder(room, room.left.copy(), room.free.copy())]
+        finders += [self._finder(stage) for stage in [*some, self.stage]]
+        units, rest = Units(), ask.units
+        for finder in finders:
+            for cell, n in units.items():
+                finder.take(cell, n)
+            more = finder.fill_most(ask, mask, rest)
+            for cell, n in more.items():
+                units[cell] = units.get(cell, 0) + n
+            rest -= sum(more.values())
+        return units
 
     def _fits(self, ask: Ask, stage: _Stage | None) -> bool:
         return most(self._finder(stage), ask) >= ask.units
