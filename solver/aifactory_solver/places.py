@@ -18,6 +18,7 @@ class Ask:
     units: int
     beside: Units  # cell -> units that stay
     former: Units  # cell -> units that it gave up, welcome back
+    hoped: int = 0  # units that it would grow to
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,10 +131,13 @@ class Finder:
         topology, level = int(self.problem.topology[ask.pool]), int(self.problem.topology_level[ask.pool])
         homes = {self.room.group(topology, level, cell) for cell in ask.former}
         domains, fits = groups.domains.tolist(), groups.fits.tolist()
-        best = min(
-            able,
-            key=lambda i: (domains[i] not in homes, self.price(ask.system, domains[i]), fits[i], domains[i]),
-        )
+        hoped = max(ask.units, ask.hoped)
+
+        def worse(i: int) -> tuple[bool, tuple[int, int], tuple[int, int], int]:
+            price = self.price(ask.system, domains[i])
+            return (domains[i] not in homes, price, _tight(fits[i], hoped), domains[i])
+
+        best = min(able, key=worse)
         usable = self.usable(ask)
         if topology == Topology.FABRIC:
             usable = np.where(self.problem.cell_fabric == domains[best], usable, 0)
@@ -172,7 +176,7 @@ class Finder:
         usable = self.usable(ask)
         topology, level = int(self.problem.topology[ask.pool]), int(self.problem.topology_level[ask.pool])
         groups = {self.room.group(topology, level, c) for c in (*ask.beside, *ask.former)}
-        if topology != Topology.NONE and len(groups) > 1:
+        if topology != Topology.NONE and (len(groups) > 1 or -1 in groups):
             return None
         scratch = self.copy()
         units, rest = Units(), ask.units

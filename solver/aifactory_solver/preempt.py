@@ -9,6 +9,7 @@ from aifactory_solver.problem import Ints, Topology
 from aifactory_solver.room import Room, Units
 from aifactory_solver.search import SPREADS, find, most
 
+_EQUALS = 12  # pools that are tried in the stead of one that has to go
 _STAGES = 8  # of what may be taken, looked at to find the cheapest victims
 
 
@@ -119,29 +120,57 @@ class Preemption:
         slots[~problem.cell_open] = 0
         return Finder(room, room.left + room.forest.totals(watts), room.free + slots)
 
-    def take(self, ask: Ask, units: Units) -> dict[int, int]:
+    def take(self, ask: Ask, units: Units) -> None:
         """Place the units and give back to the victims whatever still fits, the most valuable first.
 
-        Returns what is left of each victim's rows.
+        Where some pool has to go, each of its equals is also tried in its stead, for the fewest GPUs lost.
         """
-        room, problem = self.room, self.problem
+        room = self.room
         before = {q: {r: int(room.kept[r]) for r in room.rows_of[q]} for q in self._near(units)}
-        for rows in before.values():
-            for r in rows:
-                if not problem.row_locked[r]:
-                    room.keep(r, 0)
+        for q in before:
+            give_up(room, q)
         room.add(ask.pool, units)
+        start, order = room.save(), sorted(before, key=self._value)
+        gone = self._share_out(before, order)
+        if not gone:
+            return
+        margin = max(int(self.problem.priority[q]) for q in gone)
+        equals = [q for q in order if self.problem.priority[q] == margin][:_EQUALS]
+        ways = [order] + [[*(p for p in order if p != q), q] for q in equals]
+        losses = []
+        for way in ways:
+            room.load(start)
+            self._share_out(before, way)
+            losses.append(self._lost(before))
+        room.load(start)
+        self._share_out(before, ways[losses.index(min(losses))])
+
+    def _share_out(self, before: dict[int, dict[int, int]], order: list[int]) -> list[int]:
+        """Give back in this order, minima before growth; the pools that got nothing."""
+        room = self.room
         # A victim keeps its minimum or nothing; one that stood below it keeps all that stood, or nothing.
         least = {q: min(sum(rows.values()), self._minimum(q, rows)) for q, rows in before.items()}
-        keepers = [
-            q for q in sorted(before, key=self._value) if self._give_back(q, before[q], least[q], whole=True)
-        ]
+        keepers = [q for q in order if self._give_back(q, before[q], least[q], whole=True)]
         for q in keepers:
             self._give_back(q, before[q], sum(before[q].values()), whole=False)
             settle_spread(room, q)
             if room.held(q) < least[q]:
                 give_up(room, q)
-        return {r: int(room.kept[r]) for rows in before.values() for r in rows}
+        return [q for q in order if least[q] and not room.held(q)]
+
+    def _lost(self, before: dict[int, dict[int, int]]) -> list[tuple[int, int]]:
+        """What a way of giving back costs, in the order in which costs matter: minima, then growth."""
+        problem, room = self.problem, self.room
+        minima: dict[int, int] = {}
+        growth: dict[int, int] = {}
+        for q, rows in before.items():
+            gpus = int(problem.system_gpus[problem.cell_system[problem.row_cell[next(iter(rows))]]])
+            had, has = sum(rows.values()), room.held(q)
+            least = min(had, self._minimum(q, rows))
+            v = -int(problem.priority[q])
+            minima[v] = minima.get(v, 0) + max(0, least - has) * gpus
+            growth[v] = growth.get(v, 0) + (had - max(has, least)) * gpus
+        return [(v, minima[v]) for v in sorted(minima)] + [(v, growth[v]) for v in sorted(growth)]
 
     def _minimum(self, pool: int, rows: dict[int, int]) -> int:
         system = int(self.problem.cell_system[self.problem.row_cell[next(iter(rows))]])
@@ -231,6 +260,9 @@ def _trim_spread(room: Room, pool: int, units: int, rows: list[int], *, strict: 
     problem = room.problem
     topology, level = int(problem.topology[pool]), int(problem.topology_level[pool])
     k = int(problem.spread[pool])
+    for r in rows if strict else []:
+        if room.group(topology, level, int(problem.row_cell[r])) < 0:
+            room.keep(r, 0)  # outside any place
     in_place: dict[int, int] = {}
     for cell, n in room.places(pool).items():
         spot = room.group(topology, level, cell)

@@ -8,6 +8,7 @@ from aifactory_solver.forest import Forest
 from aifactory_solver.problem import Array, Bools, Ints, Problem, Topology
 
 Units = dict[int, int]  # cell -> units
+Saved = tuple[Ints, Ints, Ints, dict[int, Units]]
 
 
 class Room:
@@ -134,6 +135,17 @@ class Room:
         """Free the room of new units in a cell; the caller takes them out of ``new``."""
         self.free[cell] += units
         self._use(cell, -units * int(self.problem.cell_watts[cell]))
+
+    def save(self) -> Saved:
+        """What can be brought back by `load`."""
+        return self.kept.copy(), self.left.copy(), self.free.copy(), {p: dict(u) for p, u in self.new.items()}
+
+    def load(self, saved: Saved) -> None:
+        """Undo everything since `save`."""
+        kept, left, free, new = saved
+        self.kept, self.left, self.free = kept.copy(), left.copy(), free.copy()
+        self.new = defaultdict(dict, {p: dict(units) for p, units in new.items()})
+        self.version += 1
 
     def _use(self, cell: int, watts: int) -> None:
         self.version += 1
