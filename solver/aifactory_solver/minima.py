@@ -55,8 +55,9 @@ class Minima:
                 self._keep_size(p)
             return True
         held = room.places(p)
-        around = run.asks(p, held)
-        movable = run.cut(p) or (problem.changed[p] and p not in run.settled)
+        moving = bool(problem.changed[p]) and p not in run.settled
+        around = [] if moving and run.misfits(p) else run.asks(p, held)
+        movable = run.cut(p) or moving
         whole = run.asks(p, {}) if held and movable and not run.locked(p) else []
         if self._in_free_room(p, around, whole) or self._by_preemption(p, around, whole):
             return True
