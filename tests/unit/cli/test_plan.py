@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from aifactory.cli import app
 from typer.testing import CliRunner, Result
+
+from aifactory.cli import app
 
 FACTORY = """
 apiVersion: aifactory.dev/v1alpha1
