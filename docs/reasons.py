@@ -1,0 +1,286 @@
+"""What conditions, labels and annotations mean, in words. A test compares the names with the code."""
+
+from typing import Final, NamedTuple
+
+
+class Reason(NamedTuple):
+    """One reason of a condition."""
+
+    kind: str
+    name: str
+    on: str  # the conditions that carry it
+    meaning: str
+    remedy: str = ""
+
+
+FACTORY, POOL = "AIFactory", "GPUPool"
+
+TYPES: Final = {
+    FACTORY: {
+        "Ready": "Nothing needs anybody's action, and every limit is kept.",
+        "WithinLimits": "Committed power is at or below every limit in force.",
+        "Reconciling": "Units are being released, or nodes are on their way up. Listed only while true.",
+        "Stalled": "Nothing is under way, and only somebody's action helps. Listed only while true.",
+    },
+    POOL: {
+        "Ready": "GPUs on ready nodes are at least the minimum.",
+        "Placed": "Placed GPUs are at least the minimum.",
+        "Provisioned": "All placed nodes exist.",
+        "Reconciling": "Orders or releases are under way. Listed only while true.",
+        "Stalled": "Nothing is under way, and only somebody's action helps. Listed only while true.",
+    },
+}
+
+_BLOCKED = "Ready=False, Stalled"
+_WAITS = "Ready=False, Placed=False, Stalled; status.waiting"
+
+REASONS: Final = (
+    Reason(FACTORY, "AsPlanned", "Ready=True", "All is as planned."),
+    Reason(
+        FACTORY,
+        "Paused",
+        "Ready=True; or Ready=False and WithinLimits=False",
+        "The factory is paused. Above a limit, nothing is shed.",
+        "set spec.paused: false",
+    ),
+    Reason(FACTORY, "WithinLimits", "WithinLimits=True", "Every limit is kept."),
+    Reason(
+        FACTORY,
+        "Shedding",
+        "WithinLimits=False, Ready=False",
+        "A limit fell below what is committed; units are being released.",
+        "wait",
+    ),
+    Reason(
+        FACTORY,
+        "DrainBlocked",
+        "WithinLimits=False, Ready=False",
+        "Units have to go, and pods on them may not be evicted yet. The message has the watts, the budget "
+        "and the time left.",
+        "loosen the PodDisruptionBudget, or wait for drainTimeoutSeconds",
+    ),
+    Reason(
+        FACTORY,
+        "OverLimit",
+        "WithinLimits=False, Ready=False",
+        "Above a limit, with nothing left that the operator may release: broken, stray or unowned nodes.",
+        "remove those nodes, or raise the limit",
+    ),
+    Reason(
+        FACTORY,
+        "ResourcesGoing",
+        _BLOCKED,
+        "One of the operator's own resource definitions is being deleted. Nothing is changed meanwhile.",
+        "let the deletion end, or restore the definition",
+    ),
+    Reason(
+        FACTORY,
+        "Unknown",
+        _BLOCKED,
+        "The backend cannot be listed. Nothing is changed; power counts as last seen.",
+        "see the operator's log",
+    ),
+    Reason(
+        FACTORY,
+        "BackendNotSupported",
+        _BLOCKED,
+        "This version has no driver for spec.backend. Nothing is changed.",
+        "use kwok, or another version",
+    ),
+    Reason(
+        FACTORY,
+        "Deleting",
+        _BLOCKED,
+        "The factory was deleted while units stand there. They stay, and so does the object.",
+        "set spec.drain: true",
+    ),
+    Reason(
+        FACTORY,
+        "UnknownSystem",
+        _BLOCKED,
+        "spec.racks names a system that neither the catalogue nor spec.systems has.",
+        "add it to spec.systems",
+    ),
+    Reason(
+        FACTORY,
+        "Stray",
+        _BLOCKED,
+        "Nodes carry the operator's labels and stand in no slot. They count, and are never touched.",
+        "delete these Node objects, or repair their labels",
+    ),
+    Reason(
+        FACTORY,
+        "InTheWay",
+        _BLOCKED,
+        "Units stand where the spec has no rack for them any more. They count, and stay.",
+        "put the racks back, or take the domain out of service to move the units away",
+    ),
+    Reason(
+        FACTORY,
+        "InvalidSpec",
+        _BLOCKED,
+        "The API server took the spec, and the operator cannot make sense of it. Its nodes stay as they are.",
+        "correct the fields that the message names",
+    ),
+    Reason(FACTORY, "Releasing", "Reconciling=True", "Units are being drained and released."),
+    Reason(FACTORY, "NodesStarting", "Reconciling=True", "Nodes younger than 15 minutes are not ready yet."),
+    Reason(POOL, "Ready", "Ready=True", "The pool has all the GPUs that it wants."),
+    Reason(
+        POOL,
+        "PartlyPlaced",
+        "Ready=True, Placed=True",
+        "It has its minimum, and less than it wants. status.waiting says why.",
+    ),
+    Reason(POOL, "Placed", "Placed=True", "All GPUs that it wants are placed."),
+    Reason(POOL, "Provisioned", "Provisioned=True", "All placed nodes exist."),
+    Reason(
+        POOL,
+        "InsufficientPower",
+        _WAITS,
+        "Power is short. The message names the limit, the watts that are short, and the smallest change "
+        "found that would free the pool.",
+        "raise the limit, or free power below it",
+    ),
+    Reason(
+        POOL,
+        "InsufficientUnits",
+        _WAITS,
+        "Racks or nodes are short, perhaps with power.",
+        "free units there, or widen spec.systems, topology or factories",
+    ),
+    Reason(
+        POOL,
+        "NeverFits",
+        _WAITS,
+        "Its topology would not find enough slots even if nothing else stood there, or no factory has racks "
+        "of its systems. Power has no part in it.",
+        "ask for less, or change spec.topology, systems or factories",
+    ),
+    Reason(
+        POOL,
+        "NoSuchFactory",
+        _WAITS,
+        "No factory matches spec.factories.",
+        "correct spec.factories, or add the factory",
+    ),
+    Reason(
+        POOL,
+        "UnknownSystem",
+        _WAITS,
+        "No factory that may take it knows its systems, or no power figure is known for them.",
+        "correct spec.systems, or define the system with maxWatts in the factory",
+    ),
+    Reason(
+        POOL,
+        "OutOfService",
+        _WAITS,
+        "All racks for it are out of service, draining, or in factories that cannot be driven.",
+        "bring a domain back, or widen spec.factories",
+    ),
+    Reason(
+        POOL,
+        "Paused",
+        f"{_WAITS}; Provisioned=False",
+        "The pool, or every factory that has racks for it, is paused.",
+        "set spec.paused: false",
+    ),
+    Reason(
+        POOL,
+        "Ordering",
+        "Reconciling=True, Provisioned=False",
+        "Nodes are ordered, or wait for room that is being vacated.",
+    ),
+    Reason(
+        POOL,
+        "Releasing",
+        "Reconciling=True; Placed=False",
+        "Units are being drained and released.",
+    ),
+    Reason(
+        POOL,
+        "NodesStarting",
+        "Ready=False, Reconciling=True",
+        "The nodes exist, and too few of them are ready yet.",
+    ),
+    Reason(
+        POOL,
+        "NodesNotReady",
+        "Ready=False, Stalled",
+        "Nodes are not ready after 15 minutes.",
+        "look at these nodes; mark broken ones out of service",
+    ),
+    Reason(POOL, "NothingPlaced", "Provisioned=False", "No unit is placed, so there is no node."),
+    Reason(
+        POOL,
+        "KeepsOldPlace",
+        "Placed=True",
+        "The spec has changed, and no place fits all that the pool has and still wishes for. It stays.",
+        "free room, or take the change back",
+    ),
+    Reason(
+        POOL,
+        "NoLongerMatches",
+        "Placed=True",
+        "The factory changed under the pool. What stands stays; new units would not go there.",
+    ),
+    Reason(
+        POOL,
+        "InTheWay",
+        "Provisioned=False, Stalled",
+        "Units have lost nodes or have to go, and the factory's spec has no rack there any more.",
+        "correct the factory's spec",
+    ),
+    Reason(
+        POOL,
+        "Unknown",
+        "Provisioned=False, Stalled",
+        "Units have lost nodes or have to go in a factory whose backend cannot be listed.",
+        "see the operator's log",
+    ),
+    Reason(POOL, "Deleting", "Ready=False", "The pool is being deleted; its units are being released."),
+    Reason(
+        POOL,
+        "InvalidSpec",
+        "Ready=False, Stalled",
+        "The API server took the spec, and the operator cannot make sense of it. Its nodes stay as they are.",
+        "correct the fields that the message names",
+    ),
+)
+
+# Words of the decision that look like reasons and are none.
+WORDS: Final = frozenset(
+    {
+        *("AIFactory", "GPUPool", "True", "False", "Plan", "World"),
+        *("Standing", "Leaving", "Held"),
+        *("Training", "Inference", "DataProcessing"),
+        *("Domain", "Fabric", "Factory", "None", "Rack", "Gross"),
+    }
+)
+
+# By constant in aifactory.api.names.
+NODE_KEYS: Final = {
+    "LABEL_MANAGED": "`aifactory` on every node that the operator ordered.",
+    "LABEL_FACTORY": "Name of the factory. A node without it is not the operator's.",
+    "LABEL_DOMAIN": "The domain instance, its `/` as `.`; above 63 characters a prefix and a hash. The first "
+    "of several is written without a number: `hall` is what people read as `hall-1`.",
+    "LABEL_FABRIC": "The fabric's domain instance, in the same form.",
+    "LABEL_SYSTEM": "Name of the accelerator system.",
+    "LABEL_RACK": "Rack in its group, from 1.",
+    "LABEL_SLOT": "Slot in the rack, from 1.",
+    "LABEL_POOL": "Name of the pool. Missing on a node that is out of service and drained: nobody owns it.",
+    "LABEL_POOL_NAMESPACE": "Namespace of the pool.",
+    "LABEL_OUT_OF_SERVICE": "Set it to `true` by hand on a broken node: its unit is drained, and its slot "
+    "stays shut until the label goes.",
+    "ANNOTATION_PATH": "The full path of the domain instance.",
+    "ANNOTATION_FABRIC": "The full path of the fabric.",
+    "ANNOTATION_WATTS": "IT watts of the whole unit, with overhead, as they were when it was ordered.",
+    "ANNOTATION_GPUS": "GPUs of the whole unit.",
+    "ANNOTATION_NODES": "Nodes of the whole unit.",
+    "ANNOTATION_PLACED_UNDER": "Stamp of the pool's spec that it was placed under: tells an edit of the pool "
+    "from one of the factory.",
+    "ANNOTATION_DRAINING_SINCE": "When it was cordoned. `drainTimeoutSeconds` counts from here.",
+    "ANNOTATION_LABEL_KEYS": "Keys of `spec.nodeLabels` that the operator set.",
+    "ANNOTATION_TAINT_KEYS": "Keys of `spec.nodeTaints` that the operator set.",
+    "ANNOTATION_LEADER": "Identity of the leader that ordered it. The API server compares it with the Lease.",
+    "FINALIZER": "On factories and pools: they go after their last node.",
+}
