@@ -1,0 +1,109 @@
+"""Simulated nodes: Node objects that kwok keeps alive. For tests, demonstrations and trying things out."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from aifactory.api import names
+from aifactory.backends.nodes import drain_patch, hold_patch, read_node, read_pod, relabel_patch, taint_body
+from aifactory.backends.port import NODE, POD, Client, Object
+from aifactory.decide.plan import Delete, Drain, Evict, Hold, NodeWish, Order, Relabel
+from aifactory.decide.world import Node, Pod
+
+# kwok plays the kubelet only for nodes with this annotation.
+KWOK: Final = {"kwok.x-k8s.io/node": "fake"}
+# What a node has beside its GPUs: about that of an eight-GPU server. Nothing is decided by it.
+CAPACITY: Final = {"cpu": "128", "memory": "2Ti", "pods": "110"}
+# Up to so many draining nodes are asked for their pods one by one; above it one LIST of all pods is cheaper.
+FEW_NODES: Final = 100
+# A node that somebody took our label from still draws power: it must not look as if it were gone.
+_UNLABELLED: Final = f"{names.LABEL_MANAGED}={names.FIELD_MANAGER},!{names.LABEL_FACTORY}"
+
+
+class Kwok:
+    """The kwok driver. The nodes themselves are all its state."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def observe(self) -> Mapping[str, Sequence[Node]]:
+        """All nodes of ours, by factory."""
+        nodes: dict[str, Node] = {}
+        for labels in (names.LABEL_FACTORY, _UNLABELLED):
+            nodes |= {node.name: node for node in await self._client.read_all(NODE, read_node, labels=labels)}
+        found: defaultdict[str, list[Node]] = defaultdict(list)
+        for node in nodes.values():
+            found[node.factory].append(node)
+        return found
+
+    async def pods(self, nodes: Iterable[str]) -> list[Pod]:
+        """The pods that have to leave these nodes."""
+        wanted = set(nodes)
+        fields = [f"spec.nodeName={name}" for name in sorted(wanted)]
+        if len(wanted) > FEW_NODES:
+            fields = ["spec.nodeName!="]
+        found = [pod for field in fields for pod in await self._client.read_all(POD, read_pod, fields=field)]
+        return [pod for pod in found if pod is not None and pod.node in wanted]
+
+    async def create(self, order: Order, leader: str) -> Node:
+        """Create a Node.
+
+        By POST and not by server-side apply: a name that is taken answers 409, so no slot is ever ordered
+        twice; an apply would write over whatever stands there, bring back a node that was deleted this
+        very moment, and own the whole taint list, which admission and the lifecycle controller share.
+        """
+        return read_node(await self._client.create(NODE, node_body(order.wish, leader)))
+
+    async def relabel(self, change: Relabel) -> None:
+        """Patch what differs. The taint list is one atomic value, so it is changed as it is now."""
+        obj = await self._client.get(NODE, change.node.name)
+        await self._patch(change.node, relabel_patch(obj, change), obj["metadata"]["resourceVersion"])
+
+    async def drain(self, drain: Drain) -> None:
+        """Cordon the node."""
+        await self._patch(drain.node, drain_patch(drain.since))
+
+    async def evict(self, evict: Evict) -> None:
+        """Evict the pod."""
+        await self._client.evict(evict.pod.namespace, evict.pod.name)
+
+    async def hold(self, hold: Hold) -> None:
+        """Remove the pool's labels."""
+        await self._patch(hold.node, hold_patch())
+
+    async def delete(self, delete: Delete) -> None:
+        """Delete the Node, and only as it was drained: somebody may have uncordoned it since."""
+        obj = await self._client.get(NODE, delete.node.name)
+        node = read_node(obj)
+        if node.unschedulable and node.stamp and node.stamp.draining_since:
+            version = obj["metadata"]["resourceVersion"]
+            await self._client.delete(NODE, node.name, uid=delete.node.uid, version=version)
+
+    async def _patch(self, node: Node, change: Object, version: str = "") -> None:
+        """Patch the very node that was observed; one of the same name that came later answers 409."""
+        meta = change.setdefault("metadata", {})
+        meta["uid"] = node.uid
+        if version:
+            meta["resourceVersion"] = version
+        await self._client.patch(NODE, node.name, change)
+
+
+def node_body(wish: NodeWish, leader: str) -> Object:
+    """The Node object of an order.
+
+    It names the leader in whose name it is created: a ValidatingAdmissionPolicy compares that with the
+    Lease, so that the last request of a former leader cannot come through late.
+    """
+    capacity = CAPACITY | ({wish.resource: str(wish.devices)} if wish.resource else {})
+    name = wish.slot.node_name
+    return {
+        "apiVersion": NODE.api_version,
+        "kind": NODE.name,
+        "metadata": {
+            "name": name,
+            "labels": dict(wish.labels),
+            "annotations": {**wish.annotations, **KWOK, names.ANNOTATION_LEADER: leader},
+        },
+        "spec": {"providerID": f"kwok://{name}", "taints": [taint_body(taint) for taint in wish.taints]},
+        "status": {"capacity": capacity, "allocatable": capacity},
+    }

@@ -1,0 +1,112 @@
+"""Node objects: how they are read, and the patches that change them. All pure."""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from aifactory.api import names
+from aifactory.backends.port import Object
+from aifactory.decide.plan import Relabel
+from aifactory.decide.wish import read_stamp
+from aifactory.decide.world import Node, Pod, Taint
+
+_FINISHED = ("Succeeded", "Failed")
+_MIRROR = "kubernetes.io/config.mirror"
+
+
+def read_node(obj: Object) -> Node:
+    """Read a node of ours. Without its factory label, its name still says where it stands."""
+    meta, spec = obj["metadata"], obj.get("spec", {})
+    labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
+    watts = annotations.get(names.ANNOTATION_WATTS, "")
+    return Node(
+        name=meta["name"],
+        uid=meta["uid"],
+        stamp=read_stamp(labels, annotations),
+        factory=labels.get(names.LABEL_FACTORY) or meta["name"].partition(".")[0],
+        labels=labels,
+        taints=tuple(Taint(t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
+        ready=is_ready(obj),
+        unschedulable=bool(spec.get("unschedulable")),
+        deleting="deletionTimestamp" in meta,
+        created=datetime.fromisoformat(meta["creationTimestamp"]),
+        annotations=annotations,
+        # A stray counts with what it says of itself, as far as that is a number.
+        unit_watts=int(watts) if watts.isascii() and watts.isdigit() else 0,
+    )
+
+
+def is_ready(obj: Mapping[str, Any]) -> bool:
+    """Say whether a node's Ready condition is true."""
+    conditions = obj.get("status", {}).get("conditions", ())
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def read_pod(obj: Object) -> Pod | None:
+    """Read a pod that has to leave before its node goes; None for one that need not.
+
+    As `kubectl drain` sees it: a DaemonSet would put its pod back at once, a mirror pod is the kubelet's
+    own, and a finished pod runs nothing. A bare pod, which nothing brings back, has to leave too.
+    """
+    meta = obj["metadata"]
+    daemon = any(o["kind"] == "DaemonSet" and o.get("controller") for o in meta.get("ownerReferences", ()))
+    finished = obj.get("status", {}).get("phase") in _FINISHED
+    if daemon or finished or _MIRROR in meta.get("annotations", {}):
+        return None
+    return Pod(meta["namespace"], meta["name"], obj["spec"]["nodeName"], "deletionTimestamp" in meta)
+
+
+def drain_patch(since: datetime) -> Object:
+    """Cordon a node and note since when it drains, in RFC 3339 (UTC)."""
+    stamp = since.astimezone(UTC).isoformat()
+    return {
+        "metadata": {"annotations": {names.ANNOTATION_DRAINING_SINCE: stamp}},
+        "spec": {"unschedulable": True},
+    }
+
+
+def hold_patch() -> Object:
+    """Take a node from its pool."""
+    return {"metadata": {"labels": {names.LABEL_POOL: None, names.LABEL_POOL_NAMESPACE: None}}}
+
+
+def relabel_patch(obj: Object, change: Relabel) -> Object:
+    """What brings the node `obj`, as it is now, up to date."""
+    labels: dict[str, str | None] = dict.fromkeys(change.stale_labels)
+    patch: Object = {
+        "metadata": {
+            "labels": labels | dict(change.wish.labels),
+            "annotations": dict(change.wish.annotations),
+        }
+    }
+    present = obj.get("spec", {}).get("taints", [])
+    taints = merged_taints(present, change.wish.taints, change.stale_taints)
+    if taints != present:
+        patch["spec"] = {"taints": taints}
+    return patch
+
+
+def merged_taints(present: list[Object], wanted: Iterable[Taint], stale: Collection[str]) -> list[Object]:
+    """The whole taint list with our own keys as wanted, and everybody else's taints as they are.
+
+    Admission and the node lifecycle controller write to the same list, and theirs carry `timeAdded`, from
+    which evictions are timed: their entries are kept unread.
+    """
+    ours = {(taint.key, taint.effect): taint for taint in wanted}
+    keys = {taint.key for taint in ours.values()} | set(stale)
+    kept = [
+        entry
+        for entry in present
+        if entry["key"] not in keys
+        or (
+            (entry["key"], entry["effect"]) in ours
+            and entry.get("value", "") == ours[entry["key"], entry["effect"]].value
+        )
+    ]
+    there = {(entry["key"], entry["effect"]) for entry in kept}
+    return kept + [taint_body(taint) for place, taint in ours.items() if place not in there]
+
+
+def taint_body(taint: Taint) -> Object:
+    """A taint as JSON has it."""
+    return {k: v for k, v in taint._asdict().items() if v}

@@ -1,0 +1,84 @@
+"""The two ports of a backend: what the operator asks of it, and what it may ask of a cluster."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+from aifactory.decide.plan import Delete, Drain, Evict, Hold, Order, Relabel
+from aifactory.decide.world import Node, Pod
+
+Object = dict[str, Any]  # a Kubernetes object as JSON has it
+T = TypeVar("T")
+
+
+class Kind(NamedTuple):
+    """A kind of object, and where the API server keeps it."""
+
+    root: str  # /api/v1 or /apis/GROUP/VERSION
+    plural: str
+    name: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """The apiVersion that its objects carry."""
+        return self.root.removeprefix("/apis/").removeprefix("/api/")
+
+
+NODE = Kind("/api/v1", "nodes", "Node", namespaced=False)
+POD = Kind("/api/v1", "pods", "Pod", namespaced=True)
+
+
+class Client(Protocol):
+    """A cluster's API, as far as backends need it. Everything raises the shell's ApiError."""
+
+    async def read_all(
+        self, kind: Kind, read: Callable[[Object], T], *, labels: str = "", fields: str = ""
+    ) -> list[T]:
+        """All objects of all namespaces, each passed through `read` as it arrives."""
+
+    async def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
+        """One object."""
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """Create an object that must not exist yet."""
+
+    async def patch(self, kind: Kind, name: str, change: Object, namespace: str = "") -> Object:
+        """Merge-patch an object; `metadata.uid` and `metadata.resourceVersion` in it are preconditions."""
+
+    async def delete(self, kind: Kind, name: str, *, uid: str, version: str = "") -> None:
+        """Delete an object, if it is still the one with this uid and, if given, resourceVersion."""
+
+    async def evict(self, namespace: str, name: str) -> None:
+        """Ask a pod to leave, as its disruption budgets allow."""
+
+
+class Backend(Protocol):
+    """Provisions nodes. Each call is one small step that may be repeated after a crash.
+
+    All calls raise ApiError. Conflict (409) and not found (404) mean that the world has changed since it
+    was observed: nothing was done, and the next cycle decides again.
+    """
+
+    async def observe(self) -> Mapping[str, Sequence[Node]]:
+        """All nodes of ours, by factory; all or an error, never a part."""
+
+    async def pods(self, nodes: Iterable[str]) -> list[Pod]:
+        """The pods that have to leave these nodes before the nodes can go."""
+
+    async def create(self, order: Order, leader: str) -> Node:
+        """Provision a node, in the name of the present leader; returns it as it is at first."""
+
+    async def relabel(self, change: Relabel) -> None:
+        """Bring labels, annotations and taints of a standing node up to date."""
+
+    async def drain(self, drain: Drain) -> None:
+        """Cordon a node and note when its draining began."""
+
+    async def evict(self, evict: Evict) -> None:
+        """Ask a pod to leave its node."""
+
+    async def hold(self, hold: Hold) -> None:
+        """Take a drained node from its pool; it stays."""
+
+    async def delete(self, delete: Delete) -> None:
+        """Release a drained node."""

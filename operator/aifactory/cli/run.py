@@ -1,0 +1,60 @@
+"""`aifactory run`: the operator itself."""
+
+import asyncio
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    PLAIN = "plain"
+    JSON = "json"
+
+
+def run(
+    *,
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(help="Default: $KUBECONFIG, the pod's service account, or ~/.kube/config."),
+    ] = None,
+    namespace: Annotated[
+        str,
+        typer.Option(envvar="POD_NAMESPACE", help="Namespace of the Lease. Default: the pod's, or default."),
+    ] = "",
+    lease: Annotated[
+        str, typer.Option(help="Name of the Lease; of all replicas that share it, one leads.")
+    ] = "aifactory",
+    health_bind: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where /healthz is served.")
+    ] = "127.0.0.1:8081",
+    metrics_bind: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Where /metrics is served.")
+    ] = "127.0.0.1:8080",
+    log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.PLAIN,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every decision and write.")] = False,
+) -> None:
+    """Run the operator until SIGTERM or Ctrl-C.
+
+    Exit codes: 0 it was told to end, 1 it cannot start or has ended by itself, 2 wrong usage.
+    """
+    # Kopf takes a second to import, which `aifactory plan` need not wait for.
+    from aifactory import handlers  # noqa: PLC0415
+
+    health, metrics = _address(health_bind), _address(metrics_bind)
+    handlers.log_to_stderr(as_json=log_format is LogFormat.JSON, verbose=verbose)
+    try:
+        asyncio.run(handlers.operate(str(kubeconfig or ""), namespace, lease, health, metrics))
+    except handlers.OperatorError as error:
+        sys.exit(str(error))
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isdigit():
+        raise typer.BadParameter(f"found {text!r}, allowed is HOST:PORT, such as 127.0.0.1:8081")
+    return host, int(port)

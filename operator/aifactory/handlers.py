@@ -1,0 +1,154 @@
+"""Kopf's part: it watches, and every event only wakes the loop.
+
+No index, timer, daemon or change handler: an index starts in quadratic time and keeps what was deleted
+while the watch was broken; the others write finalizers and annotations into users' objects.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import kopf
+
+from aifactory.api import names
+from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient, Unconfigured, configuration
+from aifactory.shell.fingerprint import Change
+from aifactory.shell.service import Service
+
+_OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+class OperatorError(Exception):
+    """The operator cannot start, or has ended by itself. The text says why, and what to do."""
+
+
+async def operate(
+    kubeconfig: str, namespace: str, lease: str, health: tuple[str, int], metrics: tuple[str, int]
+) -> None:
+    """Run the operator until SIGTERM or SIGINT. Raises OperatorError.
+
+    `namespace` and `lease` name the Lease; `health` and `metrics` are the addresses to listen on.
+    """
+    try:
+        client = KubernetesClient(await configuration(kubeconfig))
+    except Unconfigured as error:
+        raise OperatorError(f"no cluster is configured: {error}") from error
+    try:
+        await _check_resources(client)
+        service = Service(client, namespace or _own_namespace(), lease)
+        try:
+            service.metrics.serve(*metrics)
+        except OSError as error:
+            raise OperatorError(f"cannot serve metrics on {metrics[0]}:{metrics[1]}: {error}") from error
+        stop = asyncio.Event()
+        await kopf.operator(
+            registry=registry(service, client, stop),
+            clusterwide=True,
+            standalone=True,  # the Lease decides who writes, not Kopf's peering
+            liveness_endpoint=f"http://{health[0]}:{health[1]}/healthz",
+            stop_flag=stop,
+        )
+    finally:
+        await client.close()
+    if service.ended:
+        raise OperatorError("the operator has ended by itself; the log says why")
+
+
+async def _check_resources(client: KubernetesClient) -> None:
+    """See that the CRDs are there: without them Kopf would watch nothing and say nothing."""
+    for kind in (FACTORY, POOL):
+        name = f"{kind.plural}.{names.GROUP}"
+        try:
+            crd = await client.get(CRD, name)
+        except ApiError as error:
+            if error.status != 404:
+                raise OperatorError(f"CRD {name} cannot be read: {error}") from error
+            hint = "install it with: kubectl apply --server-side -f crds/"
+            raise OperatorError(f"CRD {name} is not installed; {hint}") from error
+        served = [version["name"] for version in crd["spec"]["versions"] if version["served"]]
+        if names.VERSION not in served:
+            raise OperatorError(f"CRD {name} serves {', '.join(served)}, needed is {names.VERSION}")
+
+
+def _own_namespace() -> str:
+    return _OWN_NAMESPACE.read_text().strip() if _OWN_NAMESPACE.exists() else "default"
+
+
+def log_to_stderr(*, as_json: bool, verbose: bool) -> None:
+    """Set up logging for the process."""
+    kopf.configure(verbose=verbose, log_format=kopf.LogFormat.JSON if as_json else kopf.LogFormat.FULL)
+    if not verbose:
+        # A line or two for each event of each node, and for each probe.
+        for name in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def registry(service: Service, client: KubernetesClient, stop: asyncio.Event) -> kopf.OperatorRegistry:
+    """The handlers of one operator; `stop` ends it."""
+    handlers = kopf.OperatorRegistry()
+
+    # A failed start ends the process, and a failed stop is not tried again: Kopf would wait a minute.
+    @kopf.on.startup(registry=handlers, id="startup", errors=kopf.ErrorsMode.PERMANENT)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+        service.start(on_end=stop.set)
+
+    @kopf.on.cleanup(registry=handlers, id="cleanup", errors=kopf.ErrorsMode.PERMANENT)
+    async def end(**_: Any) -> None:
+        await service.stop()
+        stop.set()  # Kopf has a task that waits for it, and would take it for hung for five seconds
+
+    @kopf.on.login(registry=handlers, id="login")
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        return await connection(client)
+
+    @kopf.on.event(names.GROUP, names.VERSION, "aifactories", registry=handlers)
+    @kopf.on.event(names.GROUP, names.VERSION, "gpupools", registry=handlers)
+    @kopf.on.event("", "v1", "nodes", labels={names.LABEL_FACTORY: kopf.PRESENT}, registry=handlers)
+    async def poke(body: Mapping[str, Any], type: str | None, **_: Any) -> None:
+        if change := service.news.judge(body, gone=type == "DELETED"):
+            service.wake.poke(wish=change is Change.WISH)
+
+    @kopf.on.probe(registry=handlers, id="loop", errors=kopf.ErrorsMode.PERMANENT)
+    async def alive(**_: Any) -> str:
+        # An error makes the endpoint answer 500, and the kubelet restart the pod.
+        if late := service.heartbeat.late:
+            raise kopf.PermanentError(f"the loop is {late:.0f} s late")
+        return "in time"
+
+    @kopf.on.probe(registry=handlers, id="leader", errors=kopf.ErrorsMode.PERMANENT)
+    async def leader(**_: Any) -> bool:
+        return service.leadership.holds()
+
+    return handlers
+
+
+def configure(settings: kopf.OperatorSettings) -> None:
+    """Settle what Kopf may do."""
+    settings.posting.enabled = False  # events are the loop's
+    settings.scanning.disabled = True  # else it lists and watches namespaces and all CRDs
+    settings.networking.request_timeout = 60
+    settings.networking.connect_timeout = 10
+    settings.watching.server_timeout = 600  # a dead watch is found by Kopf's inactivity timeout, or by this
+    settings.watching.connect_timeout = 10
+    settings.watching.chunk_size = 500
+    settings.watching.label_selectors["", "v1", "nodes"] = names.LABEL_FACTORY
+    settings.queueing.exit_timeout = 0.5
+    settings.process.ultimate_exiting_timeout = 20  # seconds until Kopf kills what does not end
+
+
+async def connection(client: KubernetesClient) -> kopf.ConnectionInfo:
+    """Kopf's credentials: those of our own client, so that both are the same user in the same cluster."""
+    config = client.config
+    return kopf.ConnectionInfo(
+        server=config.host,
+        ca_path=config.ssl_ca_cert,
+        ca_data=None if config.ssl_ca_cert else config.ca_cert_data,
+        insecure=not config.verify_ssl,
+        token=await client.token(),
+        certificate_path=config.cert_file,
+        private_key_path=config.key_file,
+        proxy_url=config.proxy,
+    )

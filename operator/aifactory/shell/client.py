@@ -1,0 +1,220 @@
+"""The Kubernetes API, as far as the operator uses it: the only module that knows the client library.
+
+It stands on `kubernetes.aio`, for its kubeconfig, credentials and connections. That library calls its
+asynchronous part alpha, and its models cost time and memory for tens of thousands of nodes, so objects
+stay plain JSON and the calls are these few.
+"""
+
+import asyncio
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeVar
+
+import aiohttp
+import yaml
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
+
+from aifactory.api import names
+from aifactory.backends.port import Kind, Object
+
+T = TypeVar("T")
+logger = logging.getLogger(__name__)
+
+_OURS = f"/apis/{names.API_VERSION}"
+FACTORY: Final = Kind(_OURS, "aifactories", "AIFactory", namespaced=False)
+POOL: Final = Kind(_OURS, "gpupools", "GPUPool", namespaced=True)
+CRD: Final = Kind(
+    "/apis/apiextensions.k8s.io/v1", "customresourcedefinitions", "CustomResourceDefinition", False
+)
+EVENT: Final = Kind("/api/v1", "events", "Event", namespaced=True)
+LEASE: Final = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease", namespaced=True)
+KINDS: Final = {kind.name: kind for kind in (FACTORY, POOL)}
+
+PAGE: Final = 500  # objects in one answer to a LIST
+READ_SECONDS: Final = 60.0
+# A write must have landed or failed before another replica can take the lease over: see lease.py.
+WRITE_SECONDS: Final = 5.0
+
+_MERGE, _APPLY, _JSON = "application/merge-patch+json", "application/apply-patch+yaml", "application/json"
+_MANAGER = ("fieldManager", names.FIELD_MANAGER)
+
+
+class ApiError(Exception):
+    """The API server refused a request, or did not answer it.
+
+    `status` is the HTTP status; 0 means that there was no answer, and a write may have been done or not.
+    """
+
+    def __init__(self, status: int, reason: str, message: str) -> None:
+        super().__init__(f"{status} {reason}: {message}" if status else message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+
+
+class Unconfigured(Exception):  # noqa: N818 - as it reads in `except Unconfigured`
+    """There is no kubeconfig and no service account, or it cannot be read."""
+
+
+async def configuration(kubeconfig: str = "") -> Configuration:
+    """Find the cluster: an explicit kubeconfig, $KUBECONFIG, the pod's service account, ~/.kube/config.
+
+    Raises Unconfigured.
+    """
+    found = Configuration()
+    path = kubeconfig or os.environ.get("KUBECONFIG", "")
+    try:
+        if not path and "KUBERNETES_SERVICE_HOST" in os.environ:
+            load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
+        else:
+            path = path or str(Path.home() / ".kube" / "config")
+            await load_kube_config(  # type: ignore[no-untyped-call]
+                config_file=path, client_configuration=found, persist_config=False
+            )
+    except (ConfigException, OSError, yaml.YAMLError) as error:
+        raise Unconfigured(f"{path or 'service account'}: {error}") from error
+    return found
+
+
+class KubernetesClient:
+    """A connection to one cluster. Every call raises ApiError, and ends within its time."""
+
+    def __init__(self, config: Configuration) -> None:
+        self.config = config
+        self._api = ApiClient(config)
+        self._api.user_agent = names.FIELD_MANAGER
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def token(self) -> str | None:
+        """The bearer token as it is now, if there is one."""
+        header: str | None = await self.config.get_api_key_with_prefix("BearerToken", alias="authorization")
+        return header.rpartition(" ")[2] if header else None
+
+    async def read_all(
+        self, kind: Kind, read: Callable[[Object], T], *, labels: str = "", fields: str = ""
+    ) -> list[T]:
+        """All objects, page by page, each passed through `read` as it arrives; all or an error.
+
+        Without a resourceVersion the answer is consistent: it has everything that was written before. One
+        from the server's cache could miss the nodes of the cycle before, and their power would be
+        promised twice.
+        """
+        selectors = [("labelSelector", labels), ("fieldSelector", fields)]
+        query = [("limit", str(PAGE)), *((key, value) for key, value in selectors if value)]
+        found: list[T] = []
+        token = ""
+        while True:
+            more = [("continue", token)] if token else []
+            try:
+                page = await self._call("GET", _path(kind), query=[*query, *more], seconds=READ_SECONDS)
+            except ApiError as error:
+                if error.status != 410 or not token:
+                    raise
+                found, token = [], ""  # the snapshot that the pages are of has expired: once more
+                continue
+            # Items of a list carry no apiVersion and kind of their own.
+            found += [read({"apiVersion": kind.api_version, "kind": kind.name, **o}) for o in page["items"]]
+            token = page["metadata"].get("continue", "")
+            if not token:
+                return found
+
+    async def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
+        """One object."""
+        return await self._call("GET", _path(kind, namespace, name), seconds=READ_SECONDS)
+
+    async def create(self, kind: Kind, body: Object) -> Object:
+        """Create an object; 409 if its name is taken."""
+        path = _path(kind, body["metadata"].get("namespace", ""))
+        return await self._write("POST", path, body, _JSON, _MANAGER)
+
+    async def patch(self, kind: Kind, name: str, change: Object, namespace: str = "") -> Object:
+        """Merge-patch an object; `metadata.uid` and `metadata.resourceVersion` are preconditions (409)."""
+        return await self._write("PATCH", _path(kind, namespace, name), change, _MERGE, _MANAGER)
+
+    async def apply_status(self, kind: Kind, body: Object) -> Object:
+        """Server-side apply to the status, by force; preconditions as in `patch`."""
+        meta = body["metadata"]
+        path = _path(kind, meta.get("namespace", ""), meta["name"]) + "/status"
+        return await self._write("PATCH", path, body, _APPLY, _MANAGER, ("force", "true"))
+
+    async def delete(self, kind: Kind, name: str, *, uid: str, version: str = "") -> None:
+        """Delete an object without a namespace, if it is still the one with this uid and version (409)."""
+        only = {key: value for key, value in (("uid", uid), ("resourceVersion", version)) if value}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
+        await self._write("DELETE", _path(kind, name=name), body, _JSON)
+
+    async def evict(self, namespace: str, name: str) -> None:
+        """Ask a pod to leave: 429 means not yet, 500 that two budgets cover it and it never will."""
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"namespace": namespace, "name": name},
+        }
+        await self._write("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body, _JSON)
+
+    async def _write(
+        self, method: str, path: str, body: Object, content: str, *query: tuple[str, str]
+    ) -> Object:
+        # The server gives up after the same time, so that no write lands once we take it for failed.
+        limit = ("timeout", f"{WRITE_SECONDS:g}s")
+        return await self._call(method, path, [*query, limit], body, content, seconds=WRITE_SECONDS)
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        query: list[tuple[str, str]] | None = None,
+        body: Object | None = None,
+        content: str = _JSON,
+        *,
+        seconds: float,
+    ) -> Object:
+        headers = {"Accept": _JSON, "Content-Type": content}
+        try:
+            async with asyncio.timeout(seconds):
+                request = await self._api.param_serialize(
+                    method,
+                    path,
+                    query_params=query or [],
+                    header_params=headers,
+                    body=body,
+                    auth_settings=["BearerToken"],
+                )
+                limit = aiohttp.ClientTimeout(total=seconds)
+                answer = await self._api.call_api(*request, _request_timeout=limit)
+                data: bytes = await answer.read()  # type: ignore[no-untyped-call]
+        except TimeoutError as error:
+            raise ApiError(0, "Timeout", f"{method} {path}: no answer within {seconds:g} s") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise ApiError(0, "Unreachable", f"{method} {path}: {error}") from error
+        if answer.status >= 400:
+            _refuse(answer.status, data)
+        result: Object = json.loads(data)
+        return result
+
+
+def _path(kind: Kind, namespace: str = "", name: str = "") -> str:
+    scope = f"/namespaces/{namespace}" if kind.namespaced and namespace else ""
+    return f"{kind.root}{scope}/{kind.plural}" + (f"/{name}" if name else "")
+
+
+def _refuse(status: int, data: bytes) -> NoReturn:
+    """Raise what the server's Status object says; a proxy in between may answer anything."""
+    try:
+        says: Mapping[str, Any] = json.loads(data)
+        reason, message = str(says.get("reason") or "Unknown"), str(says["message"])
+        causes = (says.get("details") or {}).get("causes") or ()
+        # Only a cause names the budget that forbids an eviction.
+        more = [text for cause in causes if (text := str(cause.get("message", ""))) not in message]
+        if any(cause.get("field") == "metadata.uid" for cause in causes):
+            status, reason = 409, "Conflict"  # a patch of the wrong uid is called invalid (422)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ApiError(status, "Unknown", data[:200].decode(errors="replace")) from None
+    raise ApiError(status, reason, " ".join([message, *more]))

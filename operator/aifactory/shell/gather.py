@@ -1,0 +1,172 @@
+"""Reads the whole World. Nothing of it comes from a watch: a watch can miss a deletion, a LIST cannot.
+
+The order of reading is chosen so that whatever changes meanwhile errs to the safe side:
+
+1. our CRDs, so that nothing is released because the resources themselves are being deleted;
+2. pools, then factories: limits are read as late as can be;
+3. nodes, after the resources. A node that goes in between is counted although it is gone. None can come
+   unseen: only the leader orders nodes, for pools that it has read, and an earlier leader's last order had
+   landed before this cycle began. So no node can look like one whose pool is gone just because the pool is
+   newer than the list of pools;
+4. the pods of draining nodes, after the nodes: a cordon that is seen was there before the pods are read.
+"""
+
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, TypeVar
+
+from aifactory.api import names
+from aifactory.api.factory import AIFactory
+from aifactory.api.pool import GPUPool
+from aifactory.api.reading import Invalid, parse_factory, parse_pool
+from aifactory.backends.port import Backend, Kind, Object
+from aifactory.decide.world import Claim, Node, Pod, Refused, World, key_of
+from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient
+from aifactory.shell.memory import Memory, Parsed
+
+logger = logging.getLogger(__name__)
+Resource = TypeVar("Resource", AIFactory, GPUPool)
+
+
+async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memory: Memory) -> World:
+    """Read everything that a decision may depend on.
+
+    A backend that cannot be read makes its factories unknown. Raises ApiError where our own resources
+    cannot be read: there is no deciding on half a world.
+    """
+    going = await _resources_going(client)
+    kept: dict[str, tuple[str, Parsed]] = {}
+    pools, refused_pools = await _resources(client, POOL, parse_pool, memory, kept)
+    factories, refused_factories = await _resources(client, FACTORY, parse_factory, memory, kept)
+    memory.parsed = kept
+
+    def driven_by(kinds: Collection[str]) -> set[str]:
+        """The factories that some of these backends may have nodes in."""
+        by_spec = {f.metadata.name for f in factories if set(f.spec.backend.given()) & set(kinds)}
+        by_sight = {factory for kind in kinds for factory in memory.nodes.get(kind, ())}
+        return by_spec | by_sight | ({r.name for r in refused_factories} if kinds else set())
+
+    failed = await _observe(backends, memory)
+    never_seen = driven_by([kind for kind in failed if kind not in memory.nodes])
+    seen = [node for known in memory.nodes.values() for nodes in known.values() for node in nodes]
+    unknown = driven_by(failed)
+    pods, without_pods = await _pods(backends, memory, unknown)
+    present = {node.name for node in seen}
+    memory.refusals = {node: why for node, why in memory.refusals.items() if node in present}
+    return World(
+        factories=tuple(factories),
+        pools=tuple(pools),
+        nodes=tuple(sorted(seen, key=lambda node: node.name)),
+        pods=tuple(sorted(pods, key=lambda pod: (pod.node, pod.namespace, pod.name))),
+        claims=tuple(_claims(pools, never_seen)),
+        refused=(*refused_factories, *refused_pools),
+        backends=frozenset(backends),
+        unknown=frozenset(unknown | without_pods),
+        refusals=dict(memory.refusals),
+        resources_going=going,
+    )
+
+
+async def _resources_going(client: KubernetesClient) -> bool:
+    """Whether somebody is deleting one of our CRDs, and every object of its kind with it."""
+    for kind in (FACTORY, POOL):
+        crd = await client.get(CRD, f"{kind.plural}.{names.GROUP}")
+        if "deletionTimestamp" in crd["metadata"]:
+            return True
+    return False
+
+
+async def _resources(
+    client: KubernetesClient,
+    kind: Kind,
+    parse: Callable[[Mapping[str, Any]], Resource],
+    memory: Memory,
+    kept: dict[str, tuple[str, Parsed]],
+) -> tuple[list[Resource], list[Refused]]:
+    """All objects of a kind of ours: those that make sense, and those that do not."""
+
+    def read(obj: Object) -> Resource | Refused:
+        uid, version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
+        before = memory.parsed.get(uid)
+        if before is None or before[0] != version:
+            before = (version, _parse(obj, parse))
+        kept[uid] = before
+        return before[1]  # type: ignore[return-value]  # a uid is of one kind for ever
+
+    found = await client.read_all(kind, read)
+    refused = [it for it in found if isinstance(it, Refused)]
+    return [it for it in found if not isinstance(it, Refused)], refused
+
+
+def _parse(obj: Object, parse: Callable[[Mapping[str, Any]], Resource]) -> Resource | Refused:
+    try:
+        return parse(obj)
+    except Invalid as invalid:
+        meta = obj["metadata"]
+        message = "; ".join(str(problem) for problem in invalid.problems)
+        return Refused(
+            kind=obj["kind"],
+            namespace=meta.get("namespace", ""),
+            name=meta["name"],
+            generation=meta["generation"],
+            message=message,
+            status=obj.get("status") or {},
+        )
+
+
+async def _observe(backends: Mapping[str, Backend], memory: Memory) -> set[str]:
+    """Look at every backend's nodes; the names of those backends that could not be looked at."""
+    failed = set()
+    for name, backend in backends.items():
+        try:
+            seen = await backend.observe()
+        except ApiError as error:
+            logger.error("backend %s cannot be read, its factories are unknown: %s", name, error)
+            failed.add(name)
+        else:
+            memory.nodes[name] = {factory: tuple(nodes) for factory, nodes in seen.items()}
+    return failed
+
+
+async def _pods(
+    backends: Mapping[str, Backend], memory: Memory, unknown: Collection[str]
+) -> tuple[list[Pod], set[str]]:
+    """The pods on draining nodes, and the factories where they cannot be read.
+
+    Without them a node would look drained, so such a factory is unknown for this cycle.
+    """
+    pods: list[Pod] = []
+    unread: set[str] = set()
+    for name, backend in backends.items():
+        known = [nodes for factory, nodes in memory.nodes.get(name, {}).items() if factory not in unknown]
+        draining = [node for nodes in known for node in nodes if _drains(node)]
+        try:
+            pods += await backend.pods(node.name for node in draining) if draining else []
+        except ApiError as error:
+            logger.error("pods on draining nodes of backend %s cannot be read: %s", name, error)
+            unread |= {node.factory for node in draining}
+    return pods, unread
+
+
+def _drains(node: Node) -> bool:
+    return node.stamp is not None and node.stamp.draining_since is not None and not node.deleting
+
+
+def _claims(pools: Iterable[GPUPool], factories: Collection[str]) -> Iterable[Claim]:
+    """What the pools' statuses say of factories whose nodes nobody has seen since the start."""
+    for pool in pools:
+        for it in pool.status.placements:
+            if it.factory in factories:
+                yield Claim(
+                    pool=key_of(pool),
+                    factory=it.factory,
+                    domain=it.domain,
+                    fabric=it.fabric,
+                    system=it.system,
+                    units=it.units,
+                    nodes=it.nodes,
+                    gpus=it.gpus,
+                    ready_gpus=it.ready_gpus,
+                    watts=it.watts,
+                    placed_under=pool.status.placed_under,
+                )

@@ -1,0 +1,183 @@
+"""The one loop: it decides for all pools and all factories together, again and again."""
+
+import asyncio
+import logging
+import math
+import random
+import threading
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Final, TypeVar
+
+from aifactory.backends import Backend
+from aifactory.decide import Plan, decide
+from aifactory.shell.apply import Applier, Cut, Summary
+from aifactory.shell.client import WRITE_SECONDS, ApiError, KubernetesClient
+from aifactory.shell.gather import gather
+from aifactory.shell.heartbeat import Heartbeat
+from aifactory.shell.lease import Leadership
+from aifactory.shell.memory import Memory
+from aifactory.shell.metrics import Metrics
+from aifactory.shell.wake import RESYNC, Wake
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SLOWEST: Final = 600.0  # seconds that a cycle may take before the process counts as hung
+FIRST_BACKOFF: Final = 1.0  # seconds after a failure, then twice as long each time
+LONGEST_BACKOFF: Final = 60.0
+
+
+class Loop:
+    """Wake, gather, decide, apply, report."""
+
+    def __init__(
+        self,
+        *,
+        client: KubernetesClient,
+        backends: Mapping[str, Backend],
+        leadership: Leadership,
+        wake: Wake,
+        heartbeat: Heartbeat,
+        metrics: Metrics,
+    ) -> None:
+        self._client = client
+        self._backends = backends
+        self._leadership = leadership
+        self._wake = wake
+        self._heartbeat = heartbeat
+        self._metrics = metrics
+        self._memory = Memory()
+        self._applier = Applier(
+            client=client,
+            backends=backends,
+            leadership=leadership,
+            memory=self._memory,
+            metrics=metrics,
+            superseded=lambda: wake.wished,
+        )
+        self._said: frozenset[str] = frozenset()
+        self._troubles = 0  # cycles in a row that failed or got nowhere
+        self._quiet = asyncio.Event()  # no write is under way
+        self._quiet.set()
+
+    async def run(self) -> None:
+        """Run cycles while leading, until cancelled. No failure of a cycle ends it."""
+        while True:
+            if not self._leadership.holds():
+                self._heartbeat.expect(math.inf)  # a follower waits as long as the leader lives
+                await self._leadership.taken()
+                self._memory.clear()
+            self._heartbeat.expect(SLOWEST)
+            try:
+                again = await self._cycle()
+            except Exception as error:  # a cycle must not end the loop, whatever it is
+                self._troubles += 1
+                pause = backoff(self._troubles)
+                if isinstance(error, ApiError | Cut):
+                    logger.error("cycle failed, again in %.1f s: %s", pause, error)
+                else:
+                    logger.exception("cycle failed, again in %.1f s", pause)
+                self._heartbeat.expect(LONGEST_BACKOFF + SLOWEST)
+                await asyncio.sleep(pause)
+            else:
+                self._heartbeat.expect(RESYNC + SLOWEST)
+                # 1. Wake: something has changed, or something is due.
+                await self._wake.wait(again)
+
+    async def settled(self, seconds: float) -> bool:
+        """Wait for the writes that are under way to come to their end; whether they have."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._quiet.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def _cycle(self) -> float | None:
+        """Run one cycle; returns in how many seconds the next one is due, if nothing changes."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        # 2. Gather.
+        with self._metrics.phase("gather"):
+            world = await gather(self._client, self._backends, self._memory)
+        gathered = clock()
+        # 3. Decide, beside the event loop: the lease has to be renewed meanwhile.
+        with self._metrics.phase("decide"):
+            plan = await beside(lambda: decide(world, datetime.now(UTC)))
+        decided = clock()
+        # 4. Apply.
+        self._quiet.clear()
+        try:
+            with self._metrics.phase("apply"):
+                summary = await self._applier.apply(plan, world)
+        finally:
+            self._quiet.set()
+        # 5. Report.
+        self._metrics.cycle_ended(plan)
+        took = (gathered - began, decided - gathered, clock() - decided)
+        self._tell(plan, summary, took)
+        self._troubles = self._troubles + 1 if summary.stuck else 0
+        if summary.unanswered:
+            # Such a write may still land. It has to be there, or never, when the world is read again.
+            await asyncio.sleep(WRITE_SECONDS)
+        if summary.superseded:
+            return 0.0
+        if summary.passed_by or summary.failed:
+            # No watch tells of a write that was not made.
+            again = backoff(max(1, self._troubles))
+            return again if plan.again_after is None or summary.stuck else min(again, plan.again_after)
+        return plan.again_after
+
+    def _tell(self, plan: Plan, summary: Summary, took: tuple[float, float, float]) -> None:
+        """Log what is new. The same plan says the same again in every cycle."""
+        said = frozenset(plan.log)
+        for line in plan.log:
+            if line not in self._said:
+                logger.info("%s", line)
+        self._said = said
+        busy = summary.done or summary.failed
+        logger.log(
+            logging.INFO if busy else logging.DEBUG,
+            "cycle: %d writes, %d passed by, %d evictions refused, %d failed%s; "
+            "gather %.2f s, decide %.2f s, apply %.2f s",
+            *(summary.done, summary.passed_by, summary.refused, summary.failed),
+            ", left off for a new wish" if summary.superseded else "",
+            *took,
+        )
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: twice as long each time, with jitter."""
+    longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (failures - 1))
+    return longest * random.uniform(0.5, 1.0)
+
+
+async def beside(work: Callable[[], T]) -> T:
+    """Run `work` in a thread and return its result.
+
+    Not `asyncio.to_thread`: nobody can stop a thread, and the process would not end before its executor's
+    threads have; a daemon thread ends with the process.
+    """
+    loop = asyncio.get_running_loop()
+    result: asyncio.Future[T] = loop.create_future()
+
+    def settle(value: T | None, error: BaseException | None) -> None:
+        if result.cancelled():
+            return
+        if error is not None:
+            result.set_exception(error)
+        else:
+            result.set_result(value)  # type: ignore[arg-type]
+
+    def run() -> None:
+        value, error = None, None
+        try:
+            value = work()
+        except BaseException as raised:
+            error = raised
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, value, error)
+
+    threading.Thread(target=run, name="decide", daemon=True).start()
+    return await result

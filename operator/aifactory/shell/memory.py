@@ -1,0 +1,34 @@
+"""What one cycle tells the next. All of it can be lost: a restart only sees less far for a while."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aifactory.api.factory import AIFactory
+from aifactory.api.pool import GPUPool
+from aifactory.decide.world import Node, Refused
+
+Parsed = AIFactory | GPUPool | Refused
+
+
+@dataclass
+class Memory:
+    """Written by `gather` and `apply`, one after the other."""
+
+    nodes: dict[str, Mapping[str, tuple[Node, ...]]] = field(default_factory=dict)
+    """By backend, then by factory: the nodes as they were last seen, and those ordered since."""
+    refusals: dict[str, str] = field(default_factory=dict)
+    """By node: what the API server said when it last refused to evict a pod from it."""
+    parsed: dict[str, tuple[str, Parsed]] = field(default_factory=dict)
+    """By uid: an object's resourceVersion and what it was read as. Reading 10,000 pools takes a second."""
+    told: dict[str, int] = field(default_factory=dict)
+    """By name of an Event object: how often it happened."""
+
+    def ordered(self, backend: str, node: Node) -> None:
+        """Note a node that was ordered: should the next look at its backend fail, it still counts."""
+        known = self.nodes.get(backend, {})
+        self.nodes[backend] = {**known, node.factory: (*known.get(node.factory, ()), node)}
+
+    def clear(self) -> None:
+        """Forget everything: another process has led meanwhile."""
+        for known in (self.nodes, self.refusals, self.parsed, self.told):
+            known.clear()

@@ -1,0 +1,77 @@
+"""The operator as one thing that starts, stops and can be asked how it is."""
+
+import asyncio
+import logging
+import socket
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+from aifactory.backends import drivers
+from aifactory.shell.client import KubernetesClient
+from aifactory.shell.fingerprint import News
+from aifactory.shell.heartbeat import Heartbeat
+from aifactory.shell.lease import Leadership
+from aifactory.shell.loop import Loop
+from aifactory.shell.metrics import Metrics
+from aifactory.shell.wake import Wake
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS: Final = 3.0  # that writes under way get to come to their end
+RELEASE_SECONDS: Final = 1.0  # that giving the lease back may take
+
+
+class Service:
+    """Everything that runs in one process. Made and used in one event loop."""
+
+    def __init__(self, client: KubernetesClient, namespace: str, lease: str) -> None:
+        # Unique for each process, so that a restarted one never takes its former self's lease for its own.
+        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        self.wake = Wake()
+        self.news = News()
+        self.metrics = Metrics()
+        self.leadership = Leadership(client, namespace, lease, identity)
+        self.metrics.show_leader(self.leadership.holds)
+        self.heartbeat = Heartbeat()
+        self._client = client
+        self._loop = Loop(
+            client=client,
+            backends=drivers(client),
+            leadership=self.leadership,
+            wake=self.wake,
+            heartbeat=self.heartbeat,
+            metrics=self.metrics,
+        )
+        self.ended = False  # by itself
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, on_end: Callable[[], None]) -> None:
+        """Start. `on_end` is called should it ever end by itself, which only a bug can bring about."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                logger.critical("%s ended", task.get_name(), exc_info=task.exception())
+                self.ended = True
+                on_end()
+
+        for name, work in (("lease", self.leadership.run()), ("loop", self._loop.run())):
+            task = asyncio.create_task(work, name=name)
+            task.add_done_callback(done)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """Let writes under way come to their end, start no other, and give the lease back."""
+        self.leadership.resign()
+        settled = await self._loop.settled(STOP_SECONDS)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if settled:
+            # Else a write may still land, and must not once another one leads: then the lease runs out.
+            try:
+                async with asyncio.timeout(RELEASE_SECONDS):
+                    await self.leadership.release()
+            except TimeoutError:
+                logger.warning("the lease could not be given back in time, it runs out by itself")
+        await self._client.close()

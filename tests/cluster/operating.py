@@ -1,0 +1,207 @@
+"""The operator as its own process, installed with its own rights and policies, and what it runs on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from aifactory.api import names
+from controlplane import Cluster, service_account_kubeconfig
+from controlplane.ports import free_port
+
+Kubectl = Callable[..., str]
+Object = dict[str, Any]
+ROOT = Path(__file__).parents[2]
+SYSTEM, ACCOUNT, LEASE = "aifactory-system", "aifactory", "aifactory"
+FACTORIES, POOLS = f"aifactories.{names.GROUP}", f"gpupools.{names.GROUP}"
+# A proxy in the environment is not for loopback.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# An API server that for a second has had no policy with a Lease as parameter never sees a Lease change again
+# (kubernetes/kubernetes#130887). This one judges nothing and stays, so that modules may follow each other.
+KEEPER: tuple[Object, ...] = (
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": "lease-keeper.test"},
+        "spec": {
+            "paramKind": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE"],
+                        "resources": ["nodes"],
+                    }
+                ],
+                "objectSelector": {"matchLabels": {"lease-keeper.test": "never"}},
+            },
+            "validations": [{"expression": "true"}],
+        },
+    },
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": "lease-keeper.test"},
+        "spec": {
+            "policyName": "lease-keeper.test",
+            "validationActions": ["Deny"],
+            "paramRef": {"name": LEASE, "namespace": SYSTEM, "parameterNotFoundAction": "Allow"},
+        },
+    },
+)
+
+
+class Operator:
+    """`aifactory run` as a process. Its log is in `log`."""
+
+    def __init__(self, kubeconfig: Path, folder: Path, name: str = "operator", *more: str) -> None:
+        self.log = folder / f"{name}.log"
+        self._health, self._metrics = (f"127.0.0.1:{free_port()}" for _ in range(2))
+        command = [
+            *(sys.executable, "-m", "aifactory", "run", f"--kubeconfig={kubeconfig}"),
+            *(f"--namespace={SYSTEM}", f"--lease={LEASE}"),
+            *(f"--health-bind={self._health}", f"--metrics-bind={self._metrics}", *more),
+        ]
+        path = os.pathsep.join(
+            [str(ROOT / "operator"), str(ROOT / "solver"), os.environ.get("PYTHONPATH", "")]
+        )
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path}
+            )
+
+    def health(self) -> Object | None:
+        """What /healthz says; None while it does not answer, or not with 200."""
+        try:
+            with _direct.open(f"http://{self._health}/healthz", timeout=5) as answer:
+                says: Object = json.load(answer)
+                return says
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return None
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples with these labels; 0 while there is none."""
+        try:
+            with _direct.open(f"http://{self._metrics}/metrics", timeout=5) as answer:
+                text = answer.read().decode()
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return 0
+        samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+        return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
+
+    def leads(self) -> bool:
+        """Whether it says that it leads."""
+        return self.metric("aifactory_leader") == 1
+
+    def cycles(self) -> int:
+        """Cycles that have come to their end."""
+        return int(self.metric("aifactory_cycle_seconds_count", phase="apply"))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        self.process.send_signal(number)
+
+    def end(self) -> int:
+        """Tell it to end, and return its exit code."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGCONT)
+            self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+@contextmanager
+def installed(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Iterator[Path]:
+    """Install what the operator needs and what binds it: all of the base, but for its Deployment.
+
+    Gives a kubeconfig with its own rights. Afterwards everything is taken away again, but for the CRDs.
+    """
+    kubectl("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
+    everything = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "base")))
+    base = [obj for obj in everything if obj["kind"] not in ("Deployment", "PodDisruptionBudget")]
+    kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=yaml.safe_dump_all(base))
+    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+    yield service_account_kubeconfig(cluster.kubeconfig, SYSTEM, ACCOUNT, folder / "kubeconfig")
+
+    for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
+        ours = [name for name in kubectl("get", kind, "--output=name").split() if name.endswith(names.GROUP)]
+        kubectl("delete", *ours)
+    for kind in (POOLS, FACTORIES):
+        for obj in get(kubectl, kind, "--all-namespaces"):
+            meta = obj["metadata"]
+            where = [f"--namespace={meta['namespace']}"] if "namespace" in meta else []
+            change = '--patch={"metadata": {"finalizers": null}}'
+            kubectl("patch", kind, meta["name"], *where, "--type=merge", change)
+    kubectl("delete", "nodes", f"--selector={names.LABEL_FACTORY}")
+    kubectl("delete", "namespace", SYSTEM)
+
+
+def get(kubectl: Kubectl, kind: str, *more: str) -> list[Object]:
+    """Objects of a kind."""
+    listed: list[Object] = json.loads(kubectl("get", kind, "--output=json", *more))["items"]
+    return listed
+
+
+def nodes_of(kubectl: Kubectl, pool: str, namespace: str) -> list[Object]:
+    """The nodes of a pool."""
+    selector = f"{names.LABEL_POOL}={pool},{names.LABEL_POOL_NAMESPACE}={namespace}"
+    return get(kubectl, "nodes", f"--selector={selector}")
+
+
+def nodes_in(kubectl: Kubectl, factory: str) -> list[Object]:
+    """The nodes in a factory."""
+    return get(kubectl, "nodes", f"--selector={names.LABEL_FACTORY}={factory}")
+
+
+def apply(kubectl: Kubectl, *objects: Object) -> None:
+    """Apply objects, as a user does."""
+    kubectl("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(objects))
+
+
+def factory(name: str, *, rows: int = 2, racks: int = 1, limit: str = "100k", **spec: Any) -> Object:
+    """A factory of four-node HGX racks: each node has 8 GPUs and counts 10,200 W."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "AIFactory",
+        "metadata": {"name": name},
+        "spec": {
+            "power": {
+                "quota": "1M",
+                "basis": "CriticalIT",
+                "domains": [{"path": "row", "count": rows, "limit": limit}],
+            },
+            "racks": [{"domain": "row", "system": "hgx-h100", "count": racks}],
+            "backend": {"kwok": {}},
+            **spec,
+        },
+    }
+
+
+def pool(name: str, namespace: str, gpus: int, factory: str, **spec: Any) -> Object:
+    """A pool of HGX nodes in one factory."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "GPUPool",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"gpus": gpus, "systems": ["hgx-h100"], "factories": {"names": [factory]}, **spec},
+    }
+
+
+def condition(obj: Object, kind: str) -> Object:
+    """One condition of a resource; empty where it is not there."""
+    conditions: Iterable[Object] = obj.get("status", {}).get("conditions", ())
+    return next((c for c in conditions if c["type"] == kind), {})

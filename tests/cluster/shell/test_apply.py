@@ -1,0 +1,202 @@
+"""Carrying out plans, on a real API server."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.aio.client import Configuration
+
+from aifactory.api import names
+from aifactory.api.reading import parse_factory
+from aifactory.backends import Backend, drivers
+from aifactory.decide.plan import Event, Evict, Plan, StatusWrite
+from aifactory.decide.world import Pod, World
+from aifactory.shell import apply as module
+from aifactory.shell.apply import Applier, Cut, Summary
+from aifactory.shell.client import FACTORY, KubernetesClient
+from aifactory.shell.lease import Leadership
+from aifactory.shell.memory import Memory
+from aifactory.shell.metrics import Metrics
+from cluster.shell.nodes import order, seen
+from controlplane.ports import free_port
+
+Kubectl = Callable[..., str]
+
+
+@dataclass
+class Bench:
+    """An applier that leads, and what it works with."""
+
+    applier: Applier
+    leadership: Leadership
+    memory: Memory
+    world: World
+    client: KubernetesClient
+
+    async def apply(self, *actions: Any, statuses: tuple[StatusWrite, ...] = ()) -> Summary:
+        return await self.applier.apply(Plan(actions=actions, statuses=statuses), self.world)
+
+
+@pytest.fixture
+async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncIterator[Bench]:
+    name = f"test-{secrets.token_hex(4)}"
+    leadership = Leadership(client, "default", name, "bench")
+    leading = asyncio.create_task(leadership.run())
+    async with asyncio.timeout(10):
+        await leadership.taken()
+    memory = Memory()
+    world = World(factories=(parse_factory(await client.get(FACTORY, site)),))
+    applier = Applier(
+        client=client,
+        backends=drivers(client),
+        leadership=leadership,
+        memory=memory,
+        metrics=Metrics(),
+        superseded=lambda: True,
+    )
+    yield Bench(applier, leadership, memory, world, client)
+    leading.cancel()
+    kubectl("delete", "lease", name, "-n=default")
+
+
+async def test_an_order_waits_for_the_generation_that_it_was_decided_under(
+    bench: Bench, driver: Backend, site: str, kubectl: Kubectl
+) -> None:
+    first = StatusWrite("AIFactory", "", site, {"observedGeneration": 1}, first=True)
+    kubectl("label", f"{FACTORY.plural}.{names.GROUP}", site, "changed=meanwhile")
+    summary = await bench.apply(order(site), statuses=(first,))
+    assert (summary.done, summary.passed_by) == (0, 1)
+    assert await seen(driver, site) == {}
+
+    world = World(factories=(parse_factory(await bench.client.get(FACTORY, site)),))
+    await bench.applier.apply(Plan(actions=(order(site),), statuses=(first,)), world)
+    assert set(await seen(driver, site)) == {1}
+
+
+async def test_one_that_is_refused_stops_no_other(bench: Bench, driver: Backend, site: str) -> None:
+    bad = order(site, 1, labels={"team": "not a label value!"})
+    summary = await bench.apply(bad, order(site, 2), order(site, 3))
+    assert set(await seen(driver, site)) == {2, 3}
+    assert (summary.done, summary.failed) == (2, 1)
+    ((what, status, _),) = summary.reasons
+    assert (what, status) == ("Order", 422)
+
+
+async def test_a_slot_that_is_taken_is_passed_by(bench: Bench, driver: Backend, site: str) -> None:
+    await bench.apply(order(site, 1))
+    summary = await bench.apply(order(site, 1), order(site, 2))
+    assert (summary.done, summary.passed_by, summary.failed) == (1, 1, 0)
+
+
+async def test_who_does_not_lead_writes_nothing(bench: Bench, driver: Backend, site: str) -> None:
+    bench.leadership.resign()
+    with pytest.raises(Cut):
+        await bench.apply(order(site))
+    assert await seen(driver, site) == {}
+
+
+async def test_it_stops_before_the_next_write_when_it_leads_no_more(
+    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = 0
+
+    def holds() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked <= 20
+
+    monkeypatch.setattr(bench.leadership, "holds", holds)
+    orders = [order(site, slot) for slot in range(1, 61)]
+    with pytest.raises(Cut):
+        await bench.apply(*orders)
+    # In the plan's order, up to the writes that were under way.
+    assert sorted(await seen(driver, site)) == list(range(1, 21))
+
+
+async def test_a_refused_eviction_is_remembered_until_it_is_asked_again(
+    bench: Bench, driver: Backend, site: str, kubectl: Kubectl, namespace: str
+) -> None:
+    await bench.apply(order(site))
+    node = (await seen(driver, site))[1]
+    body = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "trainer", "namespace": namespace, "labels": {"app": "trainer"}},
+        "spec": {"nodeName": node.name, "containers": [{"name": "main", "image": "none"}]},
+    }
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
+    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
+    kubectl(
+        *("create", "poddisruptionbudget", "hold-on", f"-n={namespace}"),
+        *("--selector=app=trainer", "--min-available=1"),
+    )
+    bench.world = replace(bench.world, nodes=(node,))
+    evict = Evict(Pod(namespace, "trainer", node.name))
+    summary = await bench.apply(evict)
+    assert (summary.refused, summary.failed, summary.stuck) == (1, 0, False)
+    assert "hold-on" in bench.memory.refusals[node.name]
+
+    kubectl("delete", "poddisruptionbudget", "hold-on", f"-n={namespace}")
+    await bench.apply(evict)
+    assert bench.memory.refusals == {}
+
+
+async def test_a_status_that_is_already_there_is_not_written(bench: Bench, site: str) -> None:
+    status = StatusWrite("AIFactory", "", site, {"observedGeneration": 1, "nodes": 4})
+    assert (await bench.apply(statuses=(status,))).done == 1
+    bench.world = World(factories=(parse_factory(await bench.client.get(FACTORY, site)),))
+    assert (await bench.apply(statuses=(status,))).done == 0
+
+
+async def test_an_event_that_comes_again_is_counted(bench: Bench, site: str, kubectl: Kubectl) -> None:
+    event = Event("AIFactory", "", site, "OverLimit", "row-1: 10 W above its limit. " * 100, warning=True)
+    for _ in range(3):
+        await bench.applier.apply(Plan(events=(event,)), bench.world)
+    bench.memory.clear()  # a restart
+    await bench.applier.apply(Plan(events=(event,)), bench.world)
+    fields = f"--field-selector=involvedObject.name={site}"
+    (posted,) = json.loads(kubectl("get", "events", "-n=default", fields, "-o=json"))["items"]
+    assert (posted["reason"], posted["type"], posted["source"]["component"]) == (
+        "OverLimit",
+        "Warning",
+        "aifactory",
+    )
+    assert posted["count"] >= 2
+    assert "row-1: 10 W above" in kubectl("describe", f"{FACTORY.plural}.{names.GROUP}", site)
+
+
+async def test_a_long_plan_gives_way_to_a_new_wish_between_two_writes(
+    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders = [order(site, slot) for slot in range(1, 61)]
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    summary = await bench.apply(*orders)
+    assert summary.superseded
+    assert 0 < summary.done < 60
+    assert sorted(await seen(driver, site)) == list(range(1, summary.done + 1))
+    # In its patience every plan gets somewhere.
+    monkeypatch.undo()
+    rest = await bench.apply(*orders)
+    assert (rest.superseded, rest.done, rest.passed_by) == (False, 60 - summary.done, summary.done)
+
+
+async def test_a_server_that_is_away_is_not_asked_for_every_single_write(bench: Bench, site: str) -> None:
+    away = KubernetesClient(Configuration(host=f"http://127.0.0.1:{free_port()}"))
+    applier = Applier(
+        client=away,
+        backends=drivers(away),
+        leadership=bench.leadership,
+        memory=bench.memory,
+        metrics=Metrics(),
+    )
+    orders = tuple(order(site, slot) for slot in range(1, 61))
+    summary = await applier.apply(Plan(actions=orders), bench.world)
+    assert summary.done == 0
+    assert summary.stuck
+    assert summary.unanswered < module.MOST_UNANSWERED + module.AT_ONCE
+    await away.close()

@@ -1,0 +1,135 @@
+"""Gathering the world, with all rights and with the few that are left, as the API server grants them."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from aifactory.api import names
+from aifactory.backends import Backend, drivers
+from aifactory.decide.plan import Drain
+from aifactory.decide.world import PoolKey
+from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
+from aifactory.shell.gather import gather
+from aifactory.shell.memory import Memory
+from cluster.operating import pool
+from cluster.shell.nodes import order, seen
+from controlplane import Cluster, service_account_kubeconfig
+
+Kubectl = Callable[..., str]
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+async def limited(
+    cluster: Cluster, kubectl: Kubectl, namespace: str, tmp_path: Path
+) -> AsyncIterator[Callable[..., Any]]:
+    """`limited("nodes", ...)` gives a client that may list only these, beside the CRDs."""
+    clients = []
+
+    async def limited(*resources: str) -> KubernetesClient:
+        name = f"{namespace}-{secrets.token_hex(2)}"
+        kubectl("create", "serviceaccount", name, f"-n={namespace}")
+        everything = ",".join(["customresourcedefinitions.apiextensions.k8s.io", *resources])
+        kubectl("create", "clusterrole", name, "--verb=get,list", f"--resource={everything}")
+        account = f"--serviceaccount={namespace}:{name}"
+        kubectl("create", "clusterrolebinding", name, f"--clusterrole={name}", account)
+        path = service_account_kubeconfig(cluster.kubeconfig, namespace, name, tmp_path / name)
+        client = KubernetesClient(await configuration(str(path)))
+        clients.append((name, client))
+        return client
+
+    yield limited
+    for name, client in clients:
+        await client.close()
+        kubectl("delete", "clusterrole,clusterrolebinding", name)
+
+
+OURS = (f"{FACTORY.plural}.{names.GROUP}", f"{POOL.plural}.{names.GROUP}")
+
+
+async def test_all_is_seen(
+    client: KubernetesClient, driver: Backend, site: str, namespace: str, kubectl: Kubectl
+) -> None:
+    await driver.create(order(site), "x")
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pool("llm", namespace, 8, site)))
+    memory = Memory()
+    world = await gather(client, drivers(client), memory)
+    assert site in {f.metadata.name for f in world.factories}
+    assert (namespace, "llm") in {(p.metadata.namespace, p.metadata.name) for p in world.pools}
+    assert [n.factory for n in world.nodes if n.factory == site] == [site]
+    assert world.unknown == frozenset()
+    assert not world.resources_going
+    assert world.backends == {"kwok"}
+    # Nothing has changed, so nothing is read anew.
+    again = await gather(client, drivers(client), memory)
+    assert {id(p) for p in again.pools} == {id(p) for p in world.pools}
+
+
+async def test_an_object_that_makes_no_sense_is_refused_by_field(
+    client: KubernetesClient, site: str, kubectl: Kubectl
+) -> None:
+    change = '{"spec": {"outOfService": ["row-9"]}}'
+    kubectl("patch", OURS[0], site, "--type=merge", f"-p={change}")
+    world = await gather(client, drivers(client), Memory())
+    (refused,) = [r for r in world.refused if r.name == site]
+    assert (refused.kind, refused.generation) == ("AIFactory", 2)
+    assert refused.message.startswith("spec.outOfService: ")
+    assert "row-9" in refused.message
+
+
+async def test_a_backend_that_cannot_be_listed_leaves_its_nodes_as_last_seen(
+    client: KubernetesClient, limited: Callable[..., Any], driver: Backend, site: str
+) -> None:
+    await driver.create(order(site), "x")
+    memory = Memory()
+    before = await gather(client, drivers(client), memory)
+    blind = await limited(*OURS)
+    after = await gather(blind, drivers(blind), memory)
+    assert site in after.unknown
+    assert after.nodes == before.nodes
+    assert not [claim for claim in after.claims if claim.factory == site]
+
+
+async def test_after_a_restart_the_statuses_say_what_stands_there(
+    client: KubernetesClient, limited: Callable[..., Any], site: str, namespace: str
+) -> None:
+    made = await client.create(POOL, pool("llm", namespace, 16, site))
+    placement = {"factory": site, "domain": "row-1", "fabric": "row-1", "system": "hgx-h100"}
+    figures = {"units": 2, "nodes": 2, "gpus": 16, "readyGpus": 8, "watts": 20_400}
+    status = {"placedUnder": "abc", "placements": [placement | figures]}
+    await client.apply_status(
+        POOL,
+        {
+            **{k: made[k] for k in ("apiVersion", "kind")},
+            "metadata": {"name": "llm", "namespace": namespace},
+            "status": status,
+        },
+    )
+    blind = await limited(*OURS)
+    world = await gather(blind, drivers(blind), Memory())
+    (claim,) = [claim for claim in world.claims if claim.factory == site]
+    assert claim.pool == PoolKey(namespace, "llm")
+    assert (claim.domain, claim.units, claim.watts, claim.placed_under) == ("row-1", 2, 20_400, "abc")
+    assert site in world.unknown
+
+
+async def test_a_factory_whose_draining_nodes_hide_their_pods_is_unknown(
+    limited: Callable[..., Any], driver: Backend, site: str
+) -> None:
+    await driver.create(order(site), "x")
+    blind = await limited(*OURS, "nodes")
+    assert site not in (await gather(blind, drivers(blind), Memory())).unknown
+    await driver.drain(Drain((await seen(driver, site))[1], NOW))
+    assert site in (await gather(blind, drivers(blind), Memory())).unknown
+
+
+async def test_without_our_own_resources_nothing_is_decided(limited: Callable[..., Any]) -> None:
+    blind = await limited("nodes", "pods")
+    with pytest.raises(ApiError) as caught:
+        await gather(blind, drivers(blind), Memory())
+    assert caught.value.status == 403

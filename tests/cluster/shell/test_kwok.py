@@ -1,0 +1,142 @@
+"""The kwok backend on a real API server."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from aifactory.api import names
+from aifactory.backends import Backend
+from aifactory.backends.kwok import FEW_NODES
+from aifactory.decide.plan import Delete, Drain, Hold, Relabel
+from aifactory.decide.world import Pod, Taint
+from aifactory.shell.client import ApiError
+from cluster.shell.nodes import order, seen
+
+Kubectl = Callable[..., str]
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+
+
+async def test_what_is_ordered_is_seen(driver: Backend, site: str) -> None:
+    wanted = order(site)
+    await driver.create(wanted, "leader-1")
+    (node,) = (await seen(driver, site)).values()
+    assert node.stamp is not None
+    assert node.stamp.slot == wanted.wish.slot
+    assert node.stamp.pool == wanted.pool
+    assert node.annotations[names.ANNOTATION_LEADER] == "leader-1"
+    assert (node.unit_watts, node.deleting, node.unschedulable) == (10_200, False, False)
+
+
+async def test_a_slot_is_ordered_once(driver: Backend, site: str) -> None:
+    await driver.create(order(site), "leader-1")
+    with pytest.raises(ApiError) as caught:
+        await driver.create(order(site), "leader-2")
+    assert caught.value.status == 409
+    (node,) = (await seen(driver, site)).values()
+    assert node.annotations[names.ANNOTATION_LEADER] == "leader-1"
+
+
+async def test_a_node_is_drained_and_then_deleted(driver: Backend, site: str) -> None:
+    await driver.create(order(site), "x")
+    node = (await seen(driver, site))[1]
+    await driver.drain(Drain(node, NOW))
+    drained = (await seen(driver, site))[1]
+    assert drained.unschedulable
+    assert drained.stamp is not None
+    assert drained.stamp.draining_since == NOW
+    await driver.delete(Delete(drained))
+    assert await seen(driver, site) == {}
+
+
+async def test_a_node_that_was_uncordoned_meanwhile_is_not_deleted(
+    driver: Backend, site: str, kubectl: Kubectl
+) -> None:
+    await driver.create(order(site), "x")
+    await driver.drain(Drain((await seen(driver, site))[1], NOW))
+    drained = (await seen(driver, site))[1]
+    kubectl("uncordon", drained.name)
+    await driver.delete(Delete(drained))
+    assert not (await seen(driver, site))[1].unschedulable
+
+
+async def test_another_node_of_the_same_name_is_left_alone(
+    driver: Backend, site: str, kubectl: Kubectl
+) -> None:
+    await driver.create(order(site), "x")
+    old = (await seen(driver, site))[1]
+    kubectl("delete", "node", old.name)
+    await driver.create(order(site), "x")
+    new = (await seen(driver, site))[1]
+    await driver.drain(Drain(new, NOW))
+
+    steps: list[Any] = [
+        driver.drain(Drain(old, NOW)),
+        driver.hold(Hold(old)),
+        driver.delete(Delete(old)),
+        driver.relabel(Relabel(old, order(site, labels={"a": "b"}).wish, (), ())),
+    ]
+    for step in steps:
+        with pytest.raises(ApiError) as caught:
+            await step
+        assert caught.value.status == 409
+    after = (await seen(driver, site))[1]
+    assert after.uid == new.uid
+    assert after.labels == new.labels
+
+
+async def test_a_held_node_is_nobodys(driver: Backend, site: str) -> None:
+    await driver.create(order(site), "x")
+    await driver.hold(Hold((await seen(driver, site))[1]))
+    stamp = (await seen(driver, site))[1].stamp
+    assert stamp is not None
+    assert stamp.pool is None
+
+
+async def test_taints_are_changed_beside_those_of_others(
+    driver: Backend, site: str, kubectl: Kubectl
+) -> None:
+    await driver.create(order(site), "x")
+    node = (await seen(driver, site))[1]
+    kubectl("taint", "node", node.name, "somebody=else:NoSchedule", "old=x:NoSchedule")
+    wish = replace(order(site).wish, taints=(Taint("dedicated", "llm", "NoExecute"),))
+    await driver.relabel(Relabel(node, wish, (), ("old",)))
+    found = {taint.key for taint in (await seen(driver, site))[1].taints}
+    assert {"somebody", "dedicated"} <= found
+    assert "old" not in found
+
+
+async def test_the_pods_that_have_to_leave_are_found(
+    driver: Backend, site: str, kubectl: Kubectl, namespace: str
+) -> None:
+    await driver.create(order(site), "x")
+    node = (await seen(driver, site))[1]
+    for name, where in (
+        ("goes", {"nodeName": node.name}),
+        ("waits", {"nodeSelector": {"is": "nowhere"}}),
+    ):
+        body = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": where | {"containers": [{"name": "main", "image": "none"}]},
+        }
+        kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
+    assert await driver.pods([node.name]) == [Pod(namespace, "goes", node.name)]
+    # Of many nodes they are found by one LIST.
+    many = [node.name, *(f"other-{i}" for i in range(FEW_NODES))]
+    assert await driver.pods(many) == [Pod(namespace, "goes", node.name)]
+
+
+async def test_a_node_that_lost_our_label_still_counts_where_it_stands(
+    driver: Backend, site: str, kubectl: Kubectl
+) -> None:
+    await driver.create(order(site), "x")
+    node = (await seen(driver, site))[1]
+    kubectl("label", "node", node.name, f"{names.LABEL_FACTORY}-")
+    (found,) = (await driver.observe())[site]
+    assert (found.name, found.stamp, found.unit_watts) == (node.name, None, 10_200)
+    kubectl("delete", "node", node.name)

@@ -1,0 +1,193 @@
+"""Leadership on a real Lease; the candidates' clock is the test's."""
+
+import asyncio
+import json
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+
+import pytest
+
+from aifactory.shell import lease as module
+from aifactory.shell.client import KubernetesClient, configuration
+from aifactory.shell.lease import DEADLINE, DURATION, Leadership
+from controlplane import Cluster
+
+Kubectl = Callable[..., str]
+
+
+class Race:
+    """Candidates for one Lease."""
+
+    def __init__(self, client: KubernetesClient, kubectl: Kubectl) -> None:
+        self.now = 1000.0
+        self.name = f"test-{secrets.token_hex(4)}"
+        self.client = client
+        self.kubectl = kubectl
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+
+    def join(self, identity: str) -> Leadership:
+        candidate = Leadership(self.client, "default", self.name, identity, lambda: self.now)
+        self.tasks[identity] = asyncio.create_task(candidate.run())
+        return candidate
+
+    async def freeze(self, identity: str) -> None:
+        """Let a candidate do nothing any more, as if it had died or hung."""
+        self.tasks[identity].cancel()
+        with suppress(asyncio.CancelledError):
+            await self.tasks[identity]
+
+    @property
+    def holder(self) -> str:
+        lease = json.loads(self.kubectl("get", "lease", self.name, "-n=default", "-o=json"))
+        return str(lease["spec"].get("holderIdentity") or "")
+
+    def version(self) -> str:
+        return self.kubectl(
+            "get", "lease", self.name, "-n=default", "-o=jsonpath={.metadata.resourceVersion}"
+        )
+
+
+@pytest.fixture
+async def race(cluster: Cluster, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Race]:
+    monkeypatch.setattr(module, "RETRY", 0.02)
+    client = KubernetesClient(await configuration(str(cluster.kubeconfig)))
+    race = Race(client, kubectl)
+    yield race
+    for identity in race.tasks:
+        await race.freeze(identity)
+    kubectl("delete", "lease", race.name, "-n=default", "--ignore-not-found")
+    await client.close()
+
+
+async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - the condition is the API server's, who sets no event
+            await asyncio.sleep(0.01)
+
+
+async def taken(candidate: Leadership) -> None:
+    async with asyncio.timeout(10):
+        await candidate.taken()
+
+
+async def some_tries(race: Race, candidate: Leadership) -> None:
+    """Wait until a candidate has looked at the lease a few times."""
+    seen = 0
+    original = race.client.get
+
+    async def get(*args: object) -> object:
+        nonlocal seen
+        seen += 1
+        return await original(*args)  # type: ignore[arg-type]
+
+    race.client.get = get  # type: ignore[assignment,method-assign]
+    await until(lambda: seen >= 5)
+    race.client.get = original  # type: ignore[method-assign]
+
+
+async def test_one_of_many_candidates_leads(race: Race) -> None:
+    candidates = [race.join(f"c{i}") for i in range(5)]
+    await until(lambda: any(c.holds() for c in candidates))
+    await some_tries(race, candidates[0])
+    assert [c.identity for c in candidates if c.holds()] == [race.holder]
+
+
+async def test_a_leader_renews_as_long_as_it_lives(race: Race) -> None:
+    first, second = race.join("first"), race.join("second")
+    await until(lambda: first.holds() or second.holds())
+    leader = race.holder
+    for _ in range(6):
+        before = race.version()
+        race.now += DEADLINE / 2
+        await until(lambda before=before: race.version() != before)  # type: ignore[misc]
+        await until(lambda: first.holds() or second.holds())
+    assert race.holder == leader
+
+
+async def test_a_leader_that_cannot_renew_gives_up_before_another_one_may_take_over(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    second = race.join("second")
+    await race.freeze("first")
+    await some_tries(race, second)  # so that it has seen the last renewal
+    renewed = race.now
+
+    race.now = renewed + DEADLINE - 0.01
+    assert first.holds()
+    race.now = renewed + DEADLINE
+    assert not first.holds()
+    race.now = renewed + DURATION - 0.01
+    await some_tries(race, second)
+    assert not second.holds()
+    race.now = renewed + DURATION + 0.01
+    await taken(second)
+    assert race.holder == "second"
+    assert not first.holds()
+
+
+async def test_a_candidate_that_comes_late_waits_from_when_it_first_saw_the_lease(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    await race.freeze("first")
+    race.now += 1000  # long dead, but whose clock is right?
+    second = race.join("second")
+    await some_tries(race, second)
+    assert not second.holds()
+    race.now += DURATION
+    await taken(second)
+
+
+async def test_a_lease_that_is_given_back_is_taken_at_once(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    second = race.join("second")
+    await some_tries(race, second)
+    await race.freeze("first")
+    await first.release()
+    assert not first.holds()
+    await taken(second)
+    assert race.holder == "second"
+
+
+async def test_who_has_resigned_never_holds_again(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    first.resign()
+    assert not first.holds()
+    await some_tries(race, first)
+    assert not first.holds()
+
+
+async def test_a_leader_gives_up_when_it_sees_another_ones_name(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    race.kubectl(
+        *("patch", "lease", race.name, "-n=default", "--type=merge"),
+        '-p={"spec": {"holderIdentity": "somebody"}}',
+    )
+    await until(lambda: not first.holds())
+    await some_tries(race, first)
+    assert race.holder == "somebody"
+
+
+async def test_a_lease_that_was_deleted_is_made_again(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    race.kubectl("delete", "lease", race.name, "-n=default")
+    await until(lambda: race.kubectl("get", "lease", race.name, "-n=default", "--ignore-not-found"))
+    assert race.holder == "first"
+
+
+async def test_waiting_for_the_lease_lasts_until_it_is_held(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    second = race.join("second")
+    waiting: Awaitable[None] = asyncio.create_task(second.taken())
+    await some_tries(race, second)
+    assert not asyncio.ensure_future(waiting).done()
+    await race.freeze("first")
+    await first.release()
+    async with asyncio.timeout(10):
+        await waiting
+    assert second.holds()

@@ -1,0 +1,269 @@
+"""The operator on a real cluster: what users do, and what they see then."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aifactory.api import names
+from cluster.operating import (
+    FACTORIES,
+    POOLS,
+    Operator,
+    apply,
+    condition,
+    factory,
+    get,
+    installed,
+    nodes_in,
+    nodes_of,
+    pool,
+)
+from controlplane import Cluster, KubectlError, wait_until
+
+Kubectl = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(
+    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A kubeconfig with the operator's own rights, under its policies."""
+    with installed(cluster, kubectl, tmp_path_factory.mktemp("operator")) as path:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def operator(kubeconfig: Path) -> Iterator[Operator]:
+    """A running operator that leads."""
+    operator = Operator(kubeconfig, kubeconfig.parent)
+    try:
+        wait_until(operator.leads, f"it leads; its log is {operator.log}", seconds=40)
+        yield operator
+    finally:
+        code = operator.end()
+    assert code == 0
+    # Its rights suffice: nothing was forbidden to it, and no bug was met.
+    log = operator.log.read_text()
+    assert "forbidden" not in log.lower()
+    assert "Traceback" not in log
+
+
+@pytest.fixture
+def site(operator: Operator, kubectl: Kubectl, namespace: str) -> Iterator[str]:
+    """A factory of the test's own, with 8 nodes in 2 rows; emptied and deleted afterwards."""
+    name = namespace
+    apply(kubectl, factory(name))
+    yield name
+    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--timeout=30s")
+    wait_until(lambda: not nodes_in(kubectl, name), "the factory is empty")
+    wait_until(lambda: deleted(kubectl, FACTORIES, name), "the factory is deleted")
+
+
+def deleted(kubectl: Kubectl, kind: str, name: str) -> bool:
+    """Try to delete, as long as the policy sees nodes in the factory's status."""
+    try:
+        kubectl("delete", kind, name, "--timeout=30s", "--ignore-not-found")
+    except KubectlError as error:
+        if "occupied-factories" not in str(error):
+            raise
+        return False
+    return True
+
+
+def ready(kubectl: Kubectl, name: str, namespace: str) -> dict[str, Any]:
+    """Wait until a pool is Ready in its present generation; returns it."""
+
+    def found() -> dict[str, Any]:
+        obj: dict[str, Any] = json.loads(kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
+        seen = obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
+        done = seen and condition(obj, "Ready")["status"] == "True" and not condition(obj, "Reconciling")
+        return obj if done else {}
+
+    return wait_until(found, f"pool {name} is Ready")
+
+
+def versions(kubectl: Kubectl, site: str, namespace: str) -> dict[str, str]:
+    """The resourceVersion of everything that the operator writes."""
+    objects = [*get(kubectl, FACTORIES), *get(kubectl, POOLS, f"-n={namespace}"), *nodes_in(kubectl, site)]
+    return {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for obj in objects}
+
+
+def cycles_more(operator: Operator, kubectl: Kubectl, site: str, count: int) -> None:
+    """Wake the operator by a change that means nothing, and wait until it has decided so often more."""
+    for _ in range(count):
+        before = operator.cycles()
+        kubectl("label", FACTORIES, site, "--overwrite", f"touched={before}")
+        wait_until(lambda before=before: operator.cycles() > before, "another cycle ends")  # type: ignore[misc]
+
+
+def test_a_pool_gets_its_nodes(operator: Operator, kubectl: Kubectl, namespace: str, site: str) -> None:
+    taint = {"key": "dedicated", "value": "llm", "effect": "NoSchedule"}
+    apply(kubectl, pool("llm", namespace, 32, site, nodeLabels={"team": "nlp"}, nodeTaints=[taint]))
+    kubectl("wait", "--for=condition=Ready", f"{POOLS}/llm", f"-n={namespace}", "--timeout=30s")
+
+    nodes = nodes_of(kubectl, "llm", namespace)
+    assert len(nodes) == 4
+    for node in nodes:
+        assert node["status"]["capacity"]["nvidia.com/gpu"] == "8"
+        assert node["metadata"]["labels"]["team"] == "nlp"
+        assert taint in node["spec"]["taints"]
+    status = ready(kubectl, "llm", namespace)["status"]
+    assert (status["gpus"], status["readyGpus"], status["watts"]) == (32, 32, 4 * 10_200)
+    wait_until(
+        lambda: operator.metric("aifactory_committed_watts", factory=site) == 4 * 10_200, "its power is shown"
+    )
+
+
+def test_a_pool_is_scaled_up_and_down_again(kubectl: Kubectl, namespace: str, site: str) -> None:
+    apply(kubectl, pool("llm", namespace, 16, site))
+    ready(kubectl, "llm", namespace)
+    first = {node["metadata"]["uid"] for node in nodes_of(kubectl, "llm", namespace)}
+
+    kubectl("scale", POOLS, "llm", "--replicas=48", f"-n={namespace}")
+    assert ready(kubectl, "llm", namespace)["status"]["readyGpus"] == 48
+    more = {node["metadata"]["uid"] for node in nodes_of(kubectl, "llm", namespace)}
+    assert first < more
+    assert len(more) == 6
+
+    kubectl("scale", POOLS, "llm", "--replicas=8", f"-n={namespace}")
+    wait_until(lambda: len(nodes_of(kubectl, "llm", namespace)) == 1, "five nodes are released")
+    assert ready(kubectl, "llm", namespace)["status"]["gpus"] == 8
+
+
+def test_a_deleted_pool_goes_with_its_nodes_and_not_before_them(
+    kubectl: Kubectl, namespace: str, site: str
+) -> None:
+    apply(kubectl, pool("llm", namespace, 64, site))
+    ready(kubectl, "llm", namespace)
+    kubectl("delete", POOLS, "llm", f"-n={namespace}", "--timeout=30s")  # waits for the finalizer
+    assert not nodes_of(kubectl, "llm", namespace)
+
+
+def test_labels_and_taints_are_changed_in_place(kubectl: Kubectl, namespace: str, site: str) -> None:
+    taint = {"key": "dedicated", "value": "llm", "effect": "NoSchedule"}
+    apply(
+        kubectl, pool("llm", namespace, 16, site, nodeLabels={"team": "nlp", "old": "x"}, nodeTaints=[taint])
+    )
+    ready(kubectl, "llm", namespace)
+    uids = {node["metadata"]["uid"] for node in nodes_of(kubectl, "llm", namespace)}
+    name = nodes_of(kubectl, "llm", namespace)[0]["metadata"]["name"]
+    kubectl("taint", "node", name, "somebody=else:NoSchedule")
+
+    apply(kubectl, pool("llm", namespace, 16, site, nodeLabels={"team": "vision"}))
+
+    def changed() -> bool:
+        labels = [node["metadata"]["labels"] for node in nodes_of(kubectl, "llm", namespace)]
+        return all(each["team"] == "vision" and "old" not in each for each in labels)
+
+    wait_until(changed, "all nodes are relabelled")
+    nodes = {node["metadata"]["name"]: node for node in nodes_of(kubectl, "llm", namespace)}
+    assert {node["metadata"]["uid"] for node in nodes.values()} == uids
+    taints = {name: [t["key"] for t in node["spec"].get("taints", [])] for name, node in nodes.items()}
+    assert taints.pop(name) == ["somebody"]  # another one's taint stays
+    assert [keys for keys in taints.values() if keys] == []
+
+
+def test_nothing_is_written_where_nothing_changes(
+    operator: Operator, kubectl: Kubectl, namespace: str, site: str
+) -> None:
+    apply(kubectl, pool("llm", namespace, 32, site), pool("waits", namespace, 4096, site))
+    ready(kubectl, "llm", namespace)
+    cycles_more(operator, kubectl, site, 1)
+    writes, before = operator.metric("aifactory_writes_total"), versions(kubectl, site, namespace)
+
+    cycles_more(operator, kubectl, site, 3)
+
+    assert operator.metric("aifactory_writes_total") == writes
+    after = versions(kubectl, site, namespace)
+    mine = json.loads(kubectl("get", FACTORIES, site, "-o=json"))["metadata"]
+    assert after.pop(mine["uid"]) != before.pop(mine["uid"])  # the test's own label
+    assert after == before
+
+
+def test_a_lost_node_is_provisioned_again(kubectl: Kubectl, namespace: str, site: str) -> None:
+    apply(kubectl, pool("llm", namespace, 32, site))
+    ready(kubectl, "llm", namespace)
+    lost = nodes_of(kubectl, "llm", namespace)[0]["metadata"]
+    kubectl("delete", "node", lost["name"])
+
+    def again() -> bool:
+        nodes = {n["metadata"]["name"]: n["metadata"]["uid"] for n in nodes_of(kubectl, "llm", namespace)}
+        return lost["name"] in nodes and nodes[lost["name"]] != lost["uid"]
+
+    wait_until(again, "the node is there again")
+    ready(kubectl, "llm", namespace)
+
+
+def test_an_object_that_makes_no_sense_is_reported_and_stops_nobody(
+    kubectl: Kubectl, namespace: str, site: str
+) -> None:
+    # Only the operator can tell that there is no such row.
+    bad = f"{site}-bad"
+    apply(kubectl, factory(bad, outOfService=["row-7"]))
+    try:
+        apply(kubectl, pool("llm", namespace, 8, site))
+        ready(kubectl, "llm", namespace)
+
+        def judged() -> dict[str, Any]:
+            return condition(json.loads(kubectl("get", FACTORIES, bad, "-o=json")), "Ready")
+
+        found = wait_until(judged, "the bad factory has a condition")
+        assert found["status"] == "False"
+        assert "spec.outOfService" in found["message"]
+        assert "row-7" in found["message"]
+    finally:
+        kubectl("patch", FACTORIES, bad, "--type=json", '-p=[{"op": "remove", "path": "/spec/outOfService"}]')
+        wait_until(lambda: deleted(kubectl, FACTORIES, bad), "the bad factory is deleted")
+
+
+def test_a_budget_that_blocks_a_drain_is_named_and_nothing_goes_meanwhile(
+    kubectl: Kubectl, namespace: str, site: str
+) -> None:
+    apply(kubectl, pool("llm", namespace, 8, site))
+    ready(kubectl, "llm", namespace)
+    (node,) = nodes_of(kubectl, "llm", namespace)
+    labels = {"app": "trainer"}
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "hold-on", "namespace": namespace},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
+    }
+    trainer = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "trainer", "namespace": namespace, "labels": labels},
+        "spec": {
+            "nodeName": node["metadata"]["name"],
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "main", "image": "none"}],
+        },
+    }
+    apply(kubectl, budget, trainer)
+    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
+
+    no_power = [{"op": "replace", "path": "/spec/power/domains/0/limit", "value": 0}]
+    kubectl("patch", FACTORIES, site, "--type=json", f"-p={json.dumps(no_power)}")
+
+    def blocked() -> str:
+        within = condition(json.loads(kubectl("get", FACTORIES, site, "-o=json")), "WithinLimits")
+        return within["message"] if within["reason"] == "DrainBlocked" else ""
+
+    said = wait_until(blocked, "the factory says that its drain is blocked")
+    assert "budget hold-on" in said
+    (kept,) = nodes_of(kubectl, "llm", namespace)
+    assert kept["metadata"]["uid"] == node["metadata"]["uid"]
+    assert kept["spec"]["unschedulable"]
+    assert names.ANNOTATION_DRAINING_SINCE in kept["metadata"]["annotations"]
+    assert "trainer" in kubectl("get", "pods", f"-n={namespace}", "-o=name")
+
+    kubectl("delete", "pdb", "hold-on", f"-n={namespace}")
+    wait_until(lambda: not nodes_of(kubectl, "llm", namespace), "the node goes once its pod may")
+    assert "trainer" not in kubectl("get", "pods", f"-n={namespace}", "-o=name")
+
+
+def test_its_health_says_whether_it_leads(operator: Operator) -> None:
+    assert operator.health() == {"loop": "in time", "leader": True}

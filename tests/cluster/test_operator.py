@@ -1,0 +1,243 @@
+"""The operator as a process: how it starts and ends, and what is left when it is cut off at any point."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aifactory.api import names
+from cluster.operating import (
+    FACTORIES,
+    LEASE,
+    POOLS,
+    ROOT,
+    SYSTEM,
+    Operator,
+    apply,
+    condition,
+    factory,
+    installed,
+    nodes_in,
+    nodes_of,
+    pool,
+)
+from controlplane import Cluster, open_cluster, wait_until
+from controlplane import kubectl as run_kubectl
+
+Kubectl = Callable[..., str]
+Start = Callable[[str], Operator]
+TAKE_OVER = 40  # seconds: 15 for the lease to run out, and a share for a busy machine
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(
+    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A kubeconfig with the operator's own rights, under its policies."""
+    with installed(cluster, kubectl, tmp_path_factory.mktemp("operator")) as path:
+        yield path
+
+
+@pytest.fixture
+def start(kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
+    """Start an operator by name. All are ended afterwards, and the lease is free."""
+    started = []
+
+    def start(name: str) -> Operator:
+        operator = Operator(kubeconfig, tmp_path, name, "-v")
+        started.append(operator)
+        wait_until(operator.health, f"{name} answers; its log is {operator.log}")
+        return operator
+
+    yield start
+    for operator in started:
+        operator.end()
+    kubectl("delete", "lease", LEASE, f"-n={SYSTEM}", "--ignore-not-found")
+
+
+@pytest.fixture
+def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> str:
+    """A factory of the test's own with room for 64 nodes; what is left of it goes at the module's end."""
+    apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
+    return namespace
+
+
+def holder(kubectl: Kubectl) -> str:
+    """The identity that holds the lease; empty if nobody."""
+    lease: dict[str, Any] = json.loads(kubectl("get", "lease", LEASE, f"-n={SYSTEM}", "-o=json"))
+    return str(lease["spec"].get("holderIdentity") or "")
+
+
+def is_ready(kubectl: Kubectl, name: str, namespace: str) -> bool:
+    obj = json.loads(kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
+    seen = obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
+    return seen and condition(obj, "Ready")["status"] == "True" and not condition(obj, "Reconciling")
+
+
+def test_sigterm_ends_it_within_five_seconds_and_frees_the_lease(start: Start, kubectl: Kubectl) -> None:
+    operator = start("a")
+    wait_until(operator.leads, "it leads")
+    assert holder(kubectl)
+
+    began = time.monotonic()
+    assert operator.end() == 0
+
+    assert time.monotonic() - began < 5
+    assert holder(kubectl) == ""
+
+
+def test_the_next_one_leads_at_once_after_an_orderly_end(start: Start) -> None:
+    first = start("a")
+    wait_until(first.leads, "the first leads")
+    second = start("b")
+    assert not second.leads()
+    first.end()
+    wait_until(second.leads, "the second leads", seconds=5)
+
+
+def test_a_leader_killed_while_it_orders_is_replaced_and_nothing_is_ordered_twice(
+    start: Start, kubectl: Kubectl, namespace: str, site: str
+) -> None:
+    first = start("a")
+    wait_until(first.leads, "the first leads")
+    second = start("b")
+    apply(kubectl, pool("llm", namespace, 48 * 8, site))
+    wait_until(lambda: nodes_in(kubectl, site), "the first orders")
+    first.signal(signal.SIGKILL)
+    first.process.wait(10)
+    left = {node["metadata"]["uid"] for node in nodes_in(kubectl, site)}
+
+    wait_until(second.leads, "the second leads", seconds=TAKE_OVER)
+    wait_until(lambda: is_ready(kubectl, "llm", namespace), "the pool is whole")
+
+    nodes = nodes_of(kubectl, "llm", namespace)
+    assert len(nodes) == 48
+    assert left <= {node["metadata"]["uid"] for node in nodes}
+
+
+def test_a_leader_that_was_frozen_writes_nothing_once_another_one_leads(
+    start: Start, kubectl: Kubectl, namespace: str, site: str
+) -> None:
+    first = start("a")
+    wait_until(first.leads, "the first leads")
+    second = start("b")
+    first.signal(signal.SIGSTOP)
+    wait_until(second.leads, "the second leads", seconds=TAKE_OVER)
+    leader = holder(kubectl)
+    # Both have something to do from here on.
+    apply(kubectl, pool("llm", namespace, 64, site))
+
+    first.signal(signal.SIGCONT)
+    wait_until(lambda: is_ready(kubectl, "llm", namespace), "the pool is whole")
+
+    wait_until(lambda: first.health() == {"loop": "in time", "leader": False}, "the first has given up", 30)
+    ordered_by = {n["metadata"]["annotations"][names.ANNOTATION_LEADER] for n in nodes_in(kubectl, site)}
+    assert ordered_by == {leader}
+    assert holder(kubectl) == leader
+    assert first.metric("aifactory_writes_total", action="Order") == 0
+
+
+def test_it_converges_from_wherever_it_is_killed(
+    start: Start, kubectl: Kubectl, namespace: str, site: str
+) -> None:
+    apply(kubectl, pool("one", namespace, 16 * 8, site), pool("two", namespace, 16 * 8, site))
+    for count in (1, 9, 20):  # nodes that are there when it is killed
+        operator = start(f"killed-{count}")
+        wait_until(lambda count=count: len(nodes_in(kubectl, site)) >= count, "nodes come", TAKE_OVER)  # type: ignore[misc]
+        operator.signal(signal.SIGKILL)
+        operator.process.wait(10)
+        kubectl("delete", "lease", LEASE, f"-n={SYSTEM}")  # the dead need not be waited for here
+    start("last")
+    for name in ("one", "two"):
+        wait_until(lambda name=name: is_ready(kubectl, name, namespace), f"{name} is whole")  # type: ignore[misc]
+        assert len(nodes_of(kubectl, name, namespace)) == 16
+    kubectl("delete", POOLS, "--all", f"-n={namespace}", "--timeout=60s")
+    assert nodes_in(kubectl, site) == []
+
+
+# Where it cannot start, or is cut off from the API server
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[Cluster]:
+    """An API server of the module's own, without our resources."""
+    with open_cluster(frozenset()) as cluster:
+        if cluster.apiserver is None:
+            pytest.skip(f"a cluster from {cluster.provider} cannot be emptied and stopped")
+        yield cluster
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "aifactory", "run", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_without_our_resources_it_says_how_to_install_them(bare: Cluster) -> None:
+    done = run(f"--kubeconfig={bare.kubeconfig}")
+    assert done.returncode == 1
+    assert f"CRD {FACTORIES} is not installed" in done.stderr
+    assert "kubectl apply --server-side -f crds/" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_a_kubeconfig_it_says_so(tmp_path: Path) -> None:
+    done = run(f"--kubeconfig={tmp_path / 'none'}")
+    assert done.returncode == 1
+    assert str(tmp_path / "none") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_address_that_makes_no_sense_is_wrong_usage() -> None:
+    done = run("--health-bind=8081")
+    assert done.returncode == 2
+    assert "HOST:PORT" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def alone(bare: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubectl, Operator]]:
+    """An operator on the module's own API server, with a pool of two nodes; nothing makes them ready."""
+    kubectl = partial(run_kubectl, bare.kubeconfig)
+    kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
+    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+    kubectl("create", "namespace", SYSTEM)
+    operator = Operator(bare.kubeconfig, tmp_path_factory.mktemp("alone"))
+    try:
+        wait_until(operator.leads, "it leads")
+        apply(kubectl, factory("site"), pool("llm", "default", 16, "site"))
+        wait_until(lambda: len(nodes_in(kubectl, "site")) == 2, "it orders")
+        yield kubectl, operator
+    finally:
+        assert operator.end() == 0
+
+
+def test_it_lives_through_the_loss_of_the_api_server(bare: Cluster, alone: tuple[Kubectl, Operator]) -> None:
+    kubectl, operator = alone
+    bare.stop_apiserver()
+    wait_until(lambda: not operator.leads(), "it no longer believes that it leads", 20)
+    bare.start_apiserver()
+    kubectl("scale", POOLS, "llm", "--replicas=24")
+    wait_until(lambda: len(nodes_in(kubectl, "site")) == 3, "it orders again", TAKE_OVER)
+
+
+def test_deleting_our_definitions_releases_nothing(alone: tuple[Kubectl, Operator]) -> None:
+    kubectl, operator = alone
+    before = [node["metadata"]["uid"] for node in nodes_in(kubectl, "site")]
+    kubectl("delete", f"crd/{POOLS}", "--wait=false")
+    wait_until(
+        lambda: "deletionTimestamp" in kubectl("get", POOLS, "llm", "-o=yaml"), "the pool is being deleted"
+    )
+    for _ in range(2):
+        cycles = operator.cycles()
+        kubectl("label", FACTORIES, "site", "--overwrite", f"touched={cycles}")
+        wait_until(lambda cycles=cycles: operator.cycles() > cycles, "another cycle ends")  # type: ignore[misc]
+    nodes = nodes_in(kubectl, "site")
+    assert [node["metadata"]["uid"] for node in nodes] == before
+    assert not any(node["spec"].get("unschedulable") for node in nodes)
+    assert "llm" in kubectl("get", POOLS)

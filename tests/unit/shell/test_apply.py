@@ -1,0 +1,44 @@
+"""Which orders rest on a write that was not made."""
+
+from aifactory.backends.nodes import read_node
+from aifactory.decide.plan import Complete, NodeWish, Order, Plan, Relabel
+from aifactory.decide.world import PoolKey, Slot
+from aifactory.shell.apply import Summary, allowed
+from aifactory.shell.objects import Key
+from unit.shell.made import WISH, created
+
+TRAIN, SERVE = PoolKey("a", "train"), PoolKey("b", "serve")
+
+
+def wish(factory: str, slot: int) -> NodeWish:
+    return NodeWish(Slot(factory, "hall", "hgx-h100", 1, slot), {}, {}, (), "nvidia.com/gpu", 8)
+
+
+RELABEL = Relabel(read_node(created()), WISH, (), ())
+HERE, THERE = Order(wish("dfw-1", 1), TRAIN), Order(wish("osl-1", 1), TRAIN)
+OTHER, LOST = Order(wish("osl-1", 2), SERVE), Complete(wish("dfw-1", 2), SERVE)
+PLAN = Plan(actions=(RELABEL, LOST, HERE, THERE, OTHER))
+
+
+def test_everything_is_allowed_where_every_write_was_made() -> None:
+    assert allowed(PLAN, set()) == [RELABEL, LOST, HERE, THERE, OTHER]
+
+
+def test_a_pool_whose_finalizer_is_missing_is_not_ordered() -> None:
+    assert allowed(PLAN, {Key("GPUPool", "a", "train")}) == [RELABEL, LOST, OTHER]
+
+
+def test_nothing_is_ordered_in_a_factory_whose_generation_was_not_written() -> None:
+    # A pool that would get a part of its minimum elsewhere gets nothing; upkeep goes on.
+    assert allowed(PLAN, {Key("AIFactory", "", "dfw-1")}) == [RELABEL]
+
+
+def test_a_missing_write_elsewhere_bars_nothing() -> None:
+    assert allowed(PLAN, {Key("AIFactory", "", "sgp-1")}) == list(PLAN.actions)
+
+
+def test_a_cycle_is_stuck_when_nothing_of_it_could_be_done() -> None:
+    assert not Summary().stuck
+    assert not Summary(done=1, failed=9).stuck
+    assert Summary(passed_by=1).stuck
+    assert Summary(failed=1).stuck

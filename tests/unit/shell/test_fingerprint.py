@@ -1,0 +1,100 @@
+"""Which events wake the loop."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from aifactory.shell.fingerprint import Change, News
+
+POOL: dict[str, Any] = {
+    "kind": "GPUPool",
+    "metadata": {"namespace": "ns", "name": "p", "uid": "u", "generation": 1, "resourceVersion": "7"},
+    "spec": {"gpus": 8},
+}
+NODE: dict[str, Any] = {
+    "kind": "Node",
+    "metadata": {"name": "n", "uid": "u", "labels": {"a": "b"}, "annotations": {"x": "y"}},
+    "spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]},
+    "status": {
+        "conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-24T08:00:00Z"}]
+    },
+}
+Edit = Callable[[dict[str, Any]], object]
+
+
+def news_of(obj: dict[str, Any], change: Edit) -> Change:
+    news = News()
+    news.judge(obj, gone=False)
+    changed = copy.deepcopy(obj)
+    change(changed)
+    return news.judge(changed, gone=False)
+
+
+def test_an_object_is_news_once() -> None:
+    news = News()
+    assert news.judge(POOL, gone=False)
+    assert not news.judge(POOL, gone=False)
+
+
+def test_its_deletion_is_news_once() -> None:
+    news = News()
+    news.judge(POOL, gone=False)
+    assert news.judge(POOL, gone=True)
+    assert not news.judge(POOL, gone=True)
+
+
+def test_objects_of_one_name_are_told_apart() -> None:
+    news = News()
+    assert news.judge(POOL, gone=False)
+    elsewhere = POOL | {"metadata": POOL["metadata"] | {"namespace": "other"}}
+    assert news.judge(elsewhere, gone=False)
+    assert news.judge(POOL | {"kind": "AIFactory"}, gone=False)
+
+
+@pytest.mark.parametrize(
+    ("obj", "change"),
+    [
+        pytest.param(POOL, lambda o: o["metadata"].update(generation=2), id="a new generation"),
+        pytest.param(POOL, lambda o: o["metadata"].update(labels={"a": "b"}), id="a label"),
+        pytest.param(POOL, lambda o: o["metadata"].update(deletionTimestamp="now"), id="a deletion"),
+        pytest.param(POOL, lambda o: o["metadata"].update(finalizers=["x"]), id="a finalizer"),
+        pytest.param(POOL, lambda o: o["metadata"].update(uid="v"), id="another object of the name"),
+        pytest.param(NODE, lambda o: o["status"]["conditions"][0].update(status="Unknown"), id="not ready"),
+        pytest.param(NODE, lambda o: o["spec"].update(unschedulable=True), id="a cordon"),
+        pytest.param(NODE, lambda o: o["spec"]["taints"].clear(), id="a taint"),
+        pytest.param(NODE, lambda o: o["metadata"]["annotations"].update(x="z"), id="what it says of itself"),
+    ],
+)
+def test_is_news(obj: dict[str, Any], change: Edit) -> None:
+    assert news_of(obj, change) is not Change.NOTHING
+
+
+@pytest.mark.parametrize(
+    ("obj", "change"),
+    [
+        pytest.param(POOL, lambda o: o.update(status={"gpus": 8}), id="our own status"),
+        pytest.param(POOL, lambda o: o["metadata"].update(resourceVersion="8"), id="a version"),
+        pytest.param(
+            NODE, lambda o: o["status"]["conditions"][0].update(lastHeartbeatTime="later"), id="a heartbeat"
+        ),
+        pytest.param(
+            NODE,
+            lambda o: o["spec"]["taints"][0].update(timeAdded="2026-11-24T08:00:00Z"),
+            id="a taint that is as it was",
+        ),
+    ],
+)
+def test_is_no_news(obj: dict[str, Any], change: Edit) -> None:
+    assert news_of(obj, change) is Change.NOTHING
+
+
+def test_a_users_wish_is_told_from_what_happens_by_itself() -> None:
+    assert News().judge(POOL, gone=False) is Change.WISH
+    assert news_of(POOL, lambda o: o["metadata"].update(generation=2)) is Change.WISH
+    assert news_of(POOL, lambda o: o["metadata"].update(deletionTimestamp="now")) is Change.WISH
+    # Our own finalizer, and nodes that come and go.
+    assert news_of(POOL, lambda o: o["metadata"].update(finalizers=["x"])) is Change.NEWS
+    assert News().judge(NODE, gone=False) is Change.NEWS
+    assert news_of(NODE, lambda o: o["spec"].update(unschedulable=True)) is Change.NEWS

@@ -1,0 +1,146 @@
+"""Node objects: reading, and the bodies and patches that are written."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from aifactory.api import names
+from aifactory.backends.kwok import node_body
+from aifactory.backends.nodes import drain_patch, merged_taints, read_node, read_pod, relabel_patch
+from aifactory.decide.plan import Relabel
+from aifactory.decide.world import Taint
+from unit.shell.made import SLOT, STAMP, WISH, created
+
+NOT_READY = {
+    "key": "node.kubernetes.io/not-ready",
+    "effect": "NoExecute",
+    "timeAdded": "2026-11-24T08:00:00Z",
+}
+
+
+def test_an_ordered_node_reads_back_as_what_was_ordered() -> None:
+    node = read_node(created())
+    assert node.name == SLOT.node_name
+    assert node.stamp == STAMP
+    assert node.factory == "dfw-1"
+    assert node.taints == WISH.taints
+    assert node.unit_watts == STAMP.unit_watts
+    assert node.created == datetime(2026, 11, 24, 8, tzinfo=UTC)
+    assert not node.ready
+    assert not node.deleting
+    assert not node.unschedulable
+
+
+def test_a_node_body_names_kwok_the_leader_and_the_devices() -> None:
+    body = node_body(WISH, "leader-1")
+    assert body["metadata"]["annotations"]["kwok.x-k8s.io/node"] == "fake"
+    assert body["metadata"]["annotations"][names.ANNOTATION_LEADER] == "leader-1"
+    assert body["spec"]["providerID"] == f"kwok://{SLOT.node_name}"
+    assert body["status"]["capacity"]["nvidia.com/gpu"] == "4"
+    assert body["status"]["allocatable"] == body["status"]["capacity"]
+
+
+@pytest.mark.parametrize(("ready", "expected"), [(True, True), (False, False), (None, False)])
+def test_a_node_is_ready_when_its_condition_says_so(ready: bool | None, expected: bool) -> None:
+    assert read_node(created(ready=ready)).ready is expected
+
+
+def test_a_node_whose_stamp_cannot_be_read_still_counts_in_its_factory_with_its_watts() -> None:
+    obj = created()
+    del obj["metadata"]["labels"][names.LABEL_RACK]
+    node = read_node(obj)
+    assert node.stamp is None
+    assert (node.factory, node.unit_watts) == ("dfw-1", 150_480)
+
+
+@pytest.mark.parametrize("watts", ["", "lots", "-5", "1e5", "٣"])
+def test_watts_that_are_no_number_count_as_none(watts: str) -> None:
+    obj = created()
+    obj["metadata"]["annotations"][names.ANNOTATION_WATTS] = watts
+    assert read_node(obj).unit_watts == 0
+
+
+def test_a_node_with_nothing_but_our_label_is_read() -> None:
+    meta = {"name": "x", "uid": "u", "creationTimestamp": "2026-11-24T08:00:00Z"}
+    node = read_node(
+        {"metadata": meta | {"labels": {names.LABEL_FACTORY: "dfw-1"}, "deletionTimestamp": "now"}}
+    )
+    assert node.stamp is None
+    assert node.deleting
+
+
+def test_the_time_that_draining_began_reads_back() -> None:
+    since = datetime(2026, 11, 24, 9, 30, 1, 250, tzinfo=UTC)
+    obj = created()
+    obj["metadata"]["annotations"] |= drain_patch(since)["metadata"]["annotations"]
+    stamp = read_node(obj).stamp
+    assert stamp is not None
+    assert stamp.draining_since == since
+
+
+class TestTaints:
+    ours = Taint("dedicated", "llm", "NoSchedule")
+
+    def test_others_are_kept_as_they_are_with_the_time_they_were_added(self) -> None:
+        assert merged_taints([NOT_READY], [self.ours], ()) == [NOT_READY, self.ours._asdict()]
+
+    def test_our_own_key_is_changed_in_place(self) -> None:
+        before = [self.ours._asdict() | {"value": "old"}, NOT_READY]
+        assert merged_taints(before, [self.ours], ()) == [NOT_READY, self.ours._asdict()]
+
+    def test_one_key_may_have_two_effects(self) -> None:
+        also = Taint("dedicated", "llm", "NoExecute")
+        before = [self.ours._asdict()]
+        assert merged_taints(before, [self.ours, also], ()) == [self.ours._asdict(), also._asdict()]
+        assert merged_taints([also._asdict()], [self.ours], ()) == [self.ours._asdict()]
+
+    def test_stale_keys_go(self) -> None:
+        assert merged_taints([self.ours._asdict(), NOT_READY], [], ["dedicated"]) == [NOT_READY]
+
+    def test_an_entry_that_is_as_wished_is_not_written_anew(self) -> None:
+        timed = self.ours._asdict() | {"timeAdded": "2026-11-24T08:00:00Z"}
+        assert merged_taints([timed], [self.ours], ()) == [timed]
+
+    def test_an_empty_value_is_left_out_and_recognised(self) -> None:
+        bare = Taint("dedicated", "", "NoSchedule")
+        written = merged_taints([], [bare], ())
+        assert written == [{"key": "dedicated", "effect": "NoSchedule"}]
+        assert merged_taints(written, [bare], ()) == written
+
+
+def test_a_relabel_patch_takes_stale_labels_off_and_leaves_taints_alone_that_are_right() -> None:
+    change = Relabel(read_node(created()), WISH, stale_labels=("gone",), stale_taints=())
+    patch = relabel_patch(created(), change)
+    assert patch["metadata"]["labels"] == {"gone": None, **WISH.labels}
+    assert patch["metadata"]["annotations"] == WISH.annotations
+    assert "spec" not in patch
+
+
+def pod(**meta: Any) -> dict[str, Any]:
+    return {"metadata": {"namespace": "ns", "name": "p", **meta}, "spec": {"nodeName": "n"}}
+
+
+class TestPods:
+    def test_a_pod_of_a_deployment_has_to_leave(self) -> None:
+        found = read_pod(pod(ownerReferences=[{"kind": "ReplicaSet", "name": "x", "controller": True}]))
+        assert found is not None
+        assert (found.namespace, found.name, found.node, found.evicted) == ("ns", "p", "n", False)
+
+    def test_a_bare_pod_has_to_leave(self) -> None:
+        assert read_pod(pod()) is not None
+
+    def test_a_pod_that_is_leaving_is_waited_for_and_not_evicted_again(self) -> None:
+        found = read_pod(pod(deletionTimestamp="2026-11-24T08:00:00Z"))
+        assert found is not None
+        assert found.evicted
+
+    def test_a_daemon_sets_pod_stays(self) -> None:
+        assert read_pod(pod(ownerReferences=[{"kind": "DaemonSet", "name": "x", "controller": True}])) is None
+
+    def test_a_mirror_pod_stays(self) -> None:
+        assert read_pod(pod(annotations={"kubernetes.io/config.mirror": "hash"})) is None
+
+    @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+    def test_a_finished_pod_is_nobody(self, phase: str) -> None:
+        assert read_pod(pod() | {"status": {"phase": phase}}) is None

@@ -1,0 +1,110 @@
+"""The batcher, in virtual time."""
+
+import asyncio
+from collections.abc import Iterable
+
+import pytest
+
+from aifactory.shell.wake import LONGEST, QUIET, RESYNC, Wake
+
+pytestmark = pytest.mark.looptime
+
+HOUR = 3600.0
+
+
+async def answer(
+    pokes: Iterable[float], again_after: float | None = None, *, wake: Wake | None = None
+) -> float:
+    """The second at which a batcher answers pokes at the given seconds."""
+    wake = wake or Wake()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    async def poke() -> None:
+        for moment in pokes:
+            await asyncio.sleep(began + moment - loop.time())
+            wake.poke()
+
+    poking = asyncio.create_task(poke())
+    await wake.wait(again_after)
+    took = loop.time() - began
+    poking.cancel()
+    return took
+
+
+async def test_a_single_change_after_a_calm_spell_is_answered_within_a_fifth_of_a_second() -> None:
+    assert 100 < await answer([100.0]) <= 100.2
+
+
+async def test_changes_that_follow_each_other_are_answered_after_a_second_of_quiet() -> None:
+    assert await answer([5.0, 5.01, 5.5, 6.2]) == pytest.approx(6.2 + QUIET)
+
+
+async def test_a_storm_is_answered_after_its_longest_time_even_if_it_goes_on() -> None:
+    assert await answer(5 + i / 10 for i in range(1000)) == pytest.approx(5 + LONGEST)
+
+
+async def test_without_any_change_it_answers_at_the_resync() -> None:
+    assert await answer([]) == pytest.approx(RESYNC)
+
+
+async def test_what_is_due_shortens_the_wait() -> None:
+    assert await answer([], again_after=7.0) == pytest.approx(7.0)
+
+
+async def test_what_is_due_is_not_put_off_by_a_storm() -> None:
+    assert await answer((i / 10 for i in range(1000)), again_after=3.0) == pytest.approx(3.0)
+
+
+async def test_a_time_that_is_past_is_due_now() -> None:
+    assert await answer([], again_after=-1.0) == pytest.approx(0.0)
+
+
+async def test_what_is_due_after_the_resync_does_not_put_it_off() -> None:
+    assert await answer([], again_after=HOUR) == pytest.approx(RESYNC)
+
+
+async def test_a_change_during_a_cycle_is_answered_at_once_afterwards() -> None:
+    wake = Wake()
+    wake.poke()
+    await asyncio.sleep(20)  # the cycle
+    assert await answer([], wake=wake) == pytest.approx(0.0)
+
+
+async def test_a_storm_during_a_long_cycle_is_answered_at_once_afterwards() -> None:
+    wake = Wake()
+    for _ in range(200):
+        await asyncio.sleep(0.1)
+        wake.poke()
+    assert await answer([], wake=wake) == pytest.approx(0.0)
+
+
+async def test_an_answered_change_is_not_answered_again() -> None:
+    wake = Wake()
+    assert await answer([1.0], wake=wake) <= 1.2
+    assert await answer([], wake=wake) == pytest.approx(RESYNC)
+
+
+async def test_a_change_soon_after_an_answer_is_no_calm_spell() -> None:
+    wake = Wake()
+    await answer([1.0], wake=wake)
+    assert await answer([0.5], wake=wake) == pytest.approx(0.5 + QUIET)
+
+
+async def test_a_wish_is_remembered_until_it_is_answered() -> None:
+    wake = Wake()
+    wake.poke(wish=True)
+    wake.poke()
+    assert wake.wished
+    await wake.wait()
+    assert not wake.wished
+    wake.poke()
+    assert not wake.wished
+
+
+async def test_what_is_due_at_once_answers_all_that_has_changed() -> None:
+    wake = Wake()
+    wake.poke(wish=True)
+    assert await answer([], again_after=0.0, wake=wake) == pytest.approx(0.0)
+    assert not wake.wished
+    assert await answer([], wake=wake) == pytest.approx(RESYNC)
