@@ -6,8 +6,10 @@ from contextlib import ExitStack
 from functools import partial
 
 import pytest
+import yaml
 
 import controlplane
+from cluster.keeper import KEEPER
 from controlplane import Cluster, Lines, open_cluster, wait_until
 
 
@@ -34,7 +36,9 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Callable[..., str]:
     """`kubectl(*arguments, stdin=None, seconds=60)` on the session's cluster; returns the output."""
-    return partial(controlplane.kubectl, cluster.kubeconfig)
+    run = partial(controlplane.kubectl, cluster.kubeconfig)
+    run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
+    return run
 
 
 @pytest.fixture

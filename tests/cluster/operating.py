@@ -26,40 +26,6 @@ SYSTEM, ACCOUNT, LEASE = "aifactory-system", "aifactory", "aifactory"
 FACTORIES, POOLS = f"aifactories.{names.GROUP}", f"gpupools.{names.GROUP}"
 # A proxy in the environment is not for loopback.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-# An API server that for a second has had no policy with a Lease as parameter never sees a Lease change again
-# (kubernetes/kubernetes#130887). This one judges nothing and stays, so that modules may follow each other.
-KEEPER: tuple[Object, ...] = (
-    {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": "lease-keeper.test"},
-        "spec": {
-            "paramKind": {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"},
-            "matchConstraints": {
-                "resourceRules": [
-                    {
-                        "apiGroups": [""],
-                        "apiVersions": ["v1"],
-                        "operations": ["CREATE"],
-                        "resources": ["nodes"],
-                    }
-                ],
-                "objectSelector": {"matchLabels": {"lease-keeper.test": "never"}},
-            },
-            "validations": [{"expression": "true"}],
-        },
-    },
-    {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": "lease-keeper.test"},
-        "spec": {
-            "policyName": "lease-keeper.test",
-            "validationActions": ["Deny"],
-            "paramRef": {"name": LEASE, "namespace": SYSTEM, "parameterNotFoundAction": "Allow"},
-        },
-    },
-)
 
 
 class Operator:
@@ -130,7 +96,6 @@ def installed(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Iterator[Path
 
     Gives a kubeconfig with its own rights. Afterwards everything is taken away again, but for the CRDs.
     """
-    kubectl("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
     everything = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "base")))
     base = [obj for obj in everything if obj["kind"] not in ("Deployment", "PodDisruptionBudget")]
     kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=yaml.safe_dump_all(base))
@@ -146,6 +111,7 @@ def installed(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Iterator[Path
             where = [f"--namespace={meta['namespace']}"] if "namespace" in meta else []
             change = '--patch={"metadata": {"finalizers": null}}'
             kubectl("patch", kind, meta["name"], *where, "--type=merge", change)
+            kubectl("delete", kind, meta["name"], *where, "--ignore-not-found", "--wait=false")
     kubectl("delete", "nodes", f"--selector={names.LABEL_FACTORY}")
     kubectl("delete", "namespace", SYSTEM)
 

@@ -24,7 +24,7 @@ from cluster.operating import (
     pool,
 )
 from controlplane import Cluster, wait_until
-from recorder import Recorder
+from recorder import History, Recorder
 
 Kubectl = Callable[..., str]
 SECONDS = 60
@@ -281,6 +281,17 @@ def test_racks_that_are_taken_out_of_the_spec_switch_nothing_off(stage: Stage, n
 
 
 def test_the_record_of_all_this_shows_every_promise_kept(stage: Stage, recorder: Recorder) -> None:
+    def at_rest(history: History) -> bool:
+        nodes = any(node.draining or not node.ready for node in history.nodes())
+        kinds = ("AIFactory", "GPUPool")
+        return not nodes and not any(
+            resource.is_true("Reconciling")
+            or resource.status.get("observedGeneration") != resource.generation
+            for kind in kinds
+            for resource in history.resources(kind).values()
+        )
+
+    recorder.wait(at_rest, "everything is at rest", SECONDS)
     verdict, _ = recorder.verdict()
     assert verdict.kept, str(verdict)
     assert verdict.sheds, "a limit was lowered"

@@ -35,7 +35,7 @@ def _finalizers(case: Case) -> list[Action]:
     owned = {unit.pool for unit in case.fleet.units}
     carrying = {unit.slot.factory for unit in case.fleet.units} | {n.factory for n in case.fleet.strays}
     actions: list[Action] = []
-    for pool in case.world.pools:
+    for pool in sorted(case.world.pools, key=key_of):
         meta = pool.metadata
         held = names.FINALIZER in meta.finalizers
         if meta.deletion_timestamp is None and not held:
@@ -43,7 +43,7 @@ def _finalizers(case: Case) -> list[Action]:
         unseen = {p.factory for p in pool.status.placements} & case.world.unknown
         if meta.deletion_timestamp is not None and held and key_of(pool) not in owned and not unseen:
             actions.append(Finalizer("GPUPool", meta.namespace, meta.name, add=False))
-    for factory in case.world.factories:
+    for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
         meta = factory.metadata
         held = names.FINALIZER in meta.finalizers
         if meta.deletion_timestamp is None and not held:
@@ -118,6 +118,7 @@ def completable(case: Case, pool: GPUPool, unit: Unit) -> bool:
     return (
         unit.slot.factory not in case.locked
         and not pool.spec.paused
+        and case.stray_names.isdisjoint(slot.node_name for slot in unit.missing)
         and layout.offers(unit.slot.path, unit.slot.system, unit.slot.rack, unit.slot.slot)
     )
 

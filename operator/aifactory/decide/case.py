@@ -65,6 +65,11 @@ class Case:
         return {system: tuple(of_it) for system, of_it in offers.items()}
 
     @cached_property
+    def stray_names(self) -> frozenset[str]:
+        """Names that strays sit on: a node of that name cannot be provisioned."""
+        return frozenset(node.name for node in self.fleet.strays)
+
+    @cached_property
     def misfits(self) -> frozenset[Slot]:
         """Slots of the units that do not suit their pool's present spec."""
         rows = zip(self.rows, self.problem.row_fits.tolist(), strict=True)
