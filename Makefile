@@ -29,13 +29,15 @@ check: $(ENV) ## Lint, types, import rules, generated files.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m aifactory.api.crd --check crds
+	$(BIN)/python -m docs.generate --check
 
 format: $(ENV) ## Format the code.
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format --quiet .
 
-generate: $(ENV) ## Generate crds/ from the models.
+generate: $(ENV) ## Generate crds/ and docs/reference.
 	$(BIN)/python -m aifactory.api.crd crds
+	$(BIN)/python -m docs.generate
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
