@@ -35,6 +35,12 @@ _BLOCKED = "Ready=False, Stalled"
 _WAITS = "Ready=False, Placed=False, Stalled; status.waiting"
 
 REASONS: Final = (
+    Reason(
+        POOL,
+        "DrainTimedOut",
+        "event only",
+        "A node was deleted with its pods, because they did not leave within drainTimeoutSeconds.",
+    ),
     Reason(FACTORY, "AsPlanned", "Ready=True", "All is as planned."),
     Reason(
         FACTORY,

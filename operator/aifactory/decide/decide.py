@@ -15,7 +15,7 @@ from aifactory.decide.factory_report import factory_events, factory_status
 from aifactory.decide.fleet import State
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.placings import placings
-from aifactory.decide.plan import SLOW_START, Action, Event, Placing, Plan, StatusWrite
+from aifactory.decide.plan import SLOW_START, Action, Delete, Event, Placing, Plan, StatusWrite
 from aifactory.decide.pool_report import pool_events, pool_facts, pool_status
 from aifactory.decide.why import Why, why
 from aifactory.decide.world import PoolKey, Refused, World, key_of
@@ -44,6 +44,7 @@ def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool 
     # 5. Why pools wait, and the statuses.
     explainer = Explainer(case.problem, solution)
     statuses, events = _report(case, explainer, assignment, placed, advice, now=now)
+    events = (*events, *_timed_out(case, actions))
     return Plan(
         placings=placed,
         actions=actions,
@@ -89,6 +90,19 @@ def _advice(world: World, placed: _Placings, placer: Placer) -> dict[PoolKey, st
             more = f" and {len(then) - 5} more places" if len(then) > 5 else ""
             advice[key_of(pool)] = f"If nothing were paused it would have {where or 'nothing'}{more}."
     return advice
+
+
+def _timed_out(case: Case, actions: tuple[Action, ...]) -> tuple[Event, ...]:
+    """An event for each node that goes with its pods, because its drain took too long."""
+    events = []
+    for action in actions:
+        if isinstance(action, Delete) and action.forced and action.node.stamp and action.node.stamp.pool:
+            name = action.node.name
+            why_not = case.world.refusals.get(name, "its pods did not leave in time")
+            message = f"Node {name} is deleted with its pods after the drain timeout: {why_not}"
+            event = Event("GPUPool", *action.node.stamp.pool, "DrainTimedOut", message, warning=True)
+            events.append(event)
+    return tuple(events)
 
 
 def _shape(placed: tuple[Placing, ...]) -> list[tuple[str, str, str, int]]:
