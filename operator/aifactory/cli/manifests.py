@@ -15,7 +15,7 @@ from aifactory.api.backend import KINDS
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, parse_factory, parse_pool
-from aifactory.decide.world import Claim, World, key_of
+from aifactory.decide.world import World, claims_of, key_of
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -141,23 +141,7 @@ def world_of(manifests: Manifests) -> World:
 
     Every backend can be planned for.
     """
-    claims = tuple(
-        Claim(
-            pool=key_of(pool),
-            factory=p.factory,
-            domain=p.domain,
-            fabric=p.fabric,
-            system=p.system,
-            units=p.units,
-            nodes=p.nodes,
-            gpus=p.gpus,
-            ready_gpus=p.ready_gpus,
-            watts=p.watts,
-            placed_under=pool.status.placed_under,
-        )
-        for pool in manifests.pools
-        for p in pool.status.placements
-    )
+    claims = tuple(claim for pool in manifests.pools for claim in claims_of(pool))
     return World(
         factories=manifests.factories, pools=manifests.pools, claims=claims, backends=frozenset(KINDS)
     )

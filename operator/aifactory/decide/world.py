@@ -143,3 +143,23 @@ class World:
 def key_of(pool: GPUPool) -> PoolKey:
     """The key of a pool object."""
     return PoolKey(pool.metadata.namespace or "default", pool.metadata.name)
+
+
+def claims_of(pool: GPUPool) -> tuple[Claim, ...]:
+    """What a pool's status says of its units."""
+    return tuple(
+        Claim(
+            pool=key_of(pool),
+            factory=p.factory,
+            domain=p.domain,
+            fabric=p.fabric,
+            system=p.system,
+            units=p.units,
+            nodes=p.nodes,
+            gpus=p.gpus,
+            ready_gpus=p.ready_gpus,
+            watts=p.watts,
+            placed_under=pool.status.placed_under,
+        )
+        for p in pool.status.placements
+    )

@@ -20,7 +20,7 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, parse_factory, parse_pool
 from aifactory.backends.port import Backend, Kind, Object
-from aifactory.decide.world import Claim, Node, Pod, Refused, World, key_of
+from aifactory.decide.world import Claim, Node, Pod, Refused, World, claims_of
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient
 from aifactory.shell.memory import Memory, Parsed
 
@@ -155,18 +155,4 @@ def _drains(node: Node) -> bool:
 def _claims(pools: Iterable[GPUPool], factories: Collection[str]) -> Iterable[Claim]:
     """What the pools' statuses say of factories whose nodes nobody has seen since the start."""
     for pool in pools:
-        for it in pool.status.placements:
-            if it.factory in factories:
-                yield Claim(
-                    pool=key_of(pool),
-                    factory=it.factory,
-                    domain=it.domain,
-                    fabric=it.fabric,
-                    system=it.system,
-                    units=it.units,
-                    nodes=it.nodes,
-                    gpus=it.gpus,
-                    ready_gpus=it.ready_gpus,
-                    watts=it.watts,
-                    placed_under=pool.status.placed_under,
-                )
+        yield from (claim for claim in claims_of(pool) if claim.factory in factories)
