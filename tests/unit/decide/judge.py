@@ -68,10 +68,16 @@ def _judge_drain(state: State, plan: Plan, unit: Standing) -> None:
     if pool is None or pool.metadata.deletion_timestamp is not None:
         return
     mine = standing(state, unit.pool)
-    if half_known(state, unit.pool):
+    if half_known(state, unit.pool) or forced(state, mine) or changed(state, unit.pool, mine):
         return
-    if forced(state, mine) or changed(state, unit.pool, mine):
-        return
+    if any(
+        forced(state, [other]) or drained(other)
+        for other in units(state.nodes.values())
+        if other.pool == unit.pool
+    ):
+        short = sum(u.gpus for u in mine) < pool.spec.minimum
+        if short or pool.spec.topology.spread is not None:
+            return  # what had begun has to be finished: it goes whole, or evenly
     if not pool.spec.preemptible:
         raise Fault(f"{unit.pool} is not preemptible, and loses a unit in {unit.factory}/{unit.path}")
     for path, other in state.pools.items():
@@ -110,6 +116,12 @@ def forced(state: State, mine: list[Standing]) -> bool:
         ):
             return True
     return False
+
+
+def drained(unit: Standing) -> bool:
+    """Whether the operator has begun to release a unit of its own will."""
+    marked = any(n.out_of_service for n in unit.nodes)
+    return not marked and any(n.stamp is not None and n.stamp.draining_since for n in unit.nodes)
 
 
 def changed(state: State, path: str, mine: list[Standing]) -> bool:
