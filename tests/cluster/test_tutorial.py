@@ -2,12 +2,16 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
+import controlplane
+from cluster.keeper import KEEPER
 from cluster.operating import Operator, installed
-from controlplane import Cluster, wait_until
+from controlplane import Cluster, open_cluster, wait_until
 from documents import ROOT, Block, blocks
 
 Kubectl = Callable[..., str]
@@ -19,6 +23,21 @@ ON_THE_LAB = tuple(
     ROOT / "docs" / "how-to" / f"{name}.md"
     for name in ("broken-node", "delete", "pause-and-preview", "take-power-away", "why-a-pool-waits")
 )
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A cluster of the pages' own: what they print shows all that is there."""
+    with open_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def kubectl(cluster: Cluster) -> Kubectl:
+    """`kubectl` on the pages' own cluster."""
+    run = partial(controlplane.kubectl, cluster.kubeconfig)
+    run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
+    return run
 
 
 @pytest.fixture(scope="module")
