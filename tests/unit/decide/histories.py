@@ -22,6 +22,7 @@ from unit.decide.count import locked, standing, units
 from unit.decide.fleets import SITES, some_factory, some_pool, some_pool_edit, some_site_edit
 from unit.decide.judge import judge_settled
 from unit.decide.operated import Cluster
+from unit.decide.room import below_minimum
 from unit.decide.state import Fault
 
 DICE = st.integers(0, 2**32 - 1).map(Random)
@@ -246,8 +247,7 @@ class Histories(RuleBasedStateMachine):
         """Promise 4: nothing, or the minimum; less only where the operator had no hand in it."""
         for path, pool in self.it.pools.items():
             mine = standing(self.it, path)
-            gpus = sum(u.gpus for u in mine)
-            if gpus == 0 or gpus >= pool.spec.minimum:
+            if not mine or not below_minimum(pool, mine):
                 self.partly.discard(path)
             elif path not in self.partly and not any(locked(self.it, u.factory) for u in mine):
-                raise Fault(f"{path} is left with {gpus} of at least {pool.spec.minimum} GPUs")
+                raise Fault(f"{path} is left with {len(mine)} units, and needs {pool.spec.minimum} GPUs")

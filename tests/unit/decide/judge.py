@@ -16,7 +16,7 @@ from unit.decide.count import (
     standing,
     units,
 )
-from unit.decide.room import could_grow, takable, would_fit
+from unit.decide.room import below_minimum, could_grow, takable, would_fit
 from unit.decide.state import Fault, State
 from unit.decide.truth import factory_lies, forgotten, half_known, plan_lies, pool_lies
 
@@ -70,23 +70,18 @@ def _judge_drain(state: State, plan: Plan, unit: Standing) -> None:
     mine = standing(state, unit.pool)
     if half_known(state, unit.pool) or forced(state, mine) or changed(state, unit.pool, mine):
         return
-    if any(
-        forced(state, [other]) or drained(other)
-        for other in units(state.nodes.values())
-        if other.pool == unit.pool
-    ):
-        short = sum(u.gpus for u in mine) < pool.spec.minimum
-        if short or pool.spec.topology.spread is not None:
+    all_of_it = [other for other in units(state.nodes.values()) if other.pool == unit.pool]
+    if forced(state, all_of_it) or any(drained(other) for other in all_of_it):
+        if below_minimum(pool, mine) or pool.spec.topology.spread is not None:
             return  # what had begun has to be finished: it goes whole, or evenly
     if not pool.spec.preemptible:
         raise Fault(f"{unit.pool} is not preemptible, and loses a unit in {unit.factory}/{unit.path}")
     for path, other in state.pools.items():
         if other.spec.priority > pool.spec.priority and not other.spec.paused:
             theirs = standing(state, path)
-            short = sum(u.gpus for u in theirs) < other.spec.minimum
             planned = plan.placings.get((other.metadata.namespace, other.metadata.name), ())  # type: ignore[call-overload]
             gains = any(p.units > p.standing for p in planned)
-            if gains and (short or forced(state, theirs)):
+            if gains and (below_minimum(other, theirs) or forced(state, theirs)):
                 return
     raise Fault(f"{unit.pool} loses a unit in {unit.factory}/{unit.path}, and nobody above it gains")
 
@@ -171,11 +166,11 @@ def _left_waiting(state: State) -> list[str]:
     wrong = []
     for path, pool in state.pools.items():
         mine = standing(state, path)
-        gpus = sum(u.gpus for u in mine)
         if pool.spec.paused or pool.metadata.deletion_timestamp or state.resources_going:
             continue
-        if gpus >= pool.spec.minimum:
-            if gpus < pool.spec.gpus and not changed(state, path, mine) and could_grow(state, path):
+        if not below_minimum(pool, mine):
+            lacks = sum(u.gpus for u in mine) < pool.spec.gpus
+            if lacks and not changed(state, path, mine) and could_grow(state, path):
                 wrong.append(f"{path} has less than it wishes for, and free room would take a unit more")
         elif would_fit(state, path, []):
             wrong.append(f"{path} waits, and free room would serve it")

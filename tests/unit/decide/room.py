@@ -51,6 +51,13 @@ def least_units(pool: GPUPool, gpus: int) -> int:
     return max(least, spread.at_least if spread else 0) if least else 0
 
 
+def below_minimum(pool: GPUPool, mine: list[Standing]) -> bool:
+    """Whether what a pool has is less than its minimum; spread, it needs a unit in every place too."""
+    if sum(unit.gpus for unit in mine) < pool.spec.minimum:
+        return True
+    return bool(mine) and len(mine) < least_units(pool, mine[0].gpus)
+
+
 @dataclass(frozen=True)
 class Leaf:
     """Free slots of one system at one place."""
