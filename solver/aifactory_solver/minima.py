@@ -36,10 +36,16 @@ class Minima:
             self._ask_again()
 
     def _ask_again(self) -> None:
-        """Take back what was newly given, but not to pools that moved for good."""
+        """Take back what was newly given, but not to pools that moved for good.
+
+        And give back what was taken for it: another may be taken from this time.
+        """
         for p in self.run.order:
             if p not in self.run.settled:
                 self.room.drop_new(p)
+        for p in self.run.order:
+            if p not in self._went:
+                self.run.stay(p)
 
     def _place(self, p: int) -> bool:
         """Serve one pool's minimum if that is possible; whether it is served."""

@@ -23,7 +23,8 @@ def solve(problem: Problem, xp: Array = np) -> Solution:
     shrink(run)
     shed(run)
     Minima(run).place()
-    stay(run)
+    for p in run.order:  # what was taken from a pool and is free again is its own before anybody grows
+        run.stay(p)
     grow(run)
     reclaim(run)
     new = sorted((p, c, n) for p, units in run.room.new.items() for c, n in units.items() if n)
@@ -89,22 +90,6 @@ def shed(run: Run) -> None:
         system = room.system(p)
         if system is not None and 0 < run.wish(p, system) < problem.spread[p]:
             give_up(room, p)  # it can never stand again
-
-
-def stay(run: Run) -> None:
-    """What was taken from a pool and is free again is its own before anybody grows."""
-    room, problem = run.room, run.problem
-    for p in run.order:
-        rows = room.rows_of[p]
-        if not rows or room.new.get(p) or p in run.settled:
-            continue
-        system = int(problem.cell_system[problem.row_cell[rows[0]]])
-        before, held = {r: int(room.kept[r]) for r in rows}, room.held(p)
-        stood = sum(int(problem.row_units[r]) for r in rows)
-        run.come_back(p, stood if problem.frozen[p] else min(stood, max(run.wish(p, system), held)))
-        settle_spread(room, p)
-        if room.held(p) < held or run.below_minimum(p):
-            run.restore(before)
 
 
 def grow(run: Run) -> None:

@@ -3,8 +3,9 @@
 import numpy as np
 
 from aifactory_solver.places import Ask, Finder
-from aifactory_solver.preempt import minimum_units
+from aifactory_solver.preempt import minimum_units, settle_spread
 from aifactory_solver.room import Room, Units
+from aifactory_solver.search import SPREADS
 
 
 class Run:
@@ -80,6 +81,20 @@ class Run:
                 room.keep(r, int(room.kept[r]) + more)
                 rest -= more
 
+    def stay(self, p: int) -> None:
+        """Let a pool keep again what was taken from it and is free again, unless it has another place."""
+        room, problem = self.room, self.problem
+        rows = room.rows_of[p]
+        if not rows or room.new.get(p) or p in self.settled:
+            return
+        system = int(problem.cell_system[problem.row_cell[rows[0]]])
+        before, held = {r: int(room.kept[r]) for r in rows}, room.held(p)
+        stood = sum(int(problem.row_units[r]) for r in rows)
+        self.come_back(p, stood if problem.frozen[p] else min(stood, max(self.wish(p, system), held)))
+        settle_spread(room, p)
+        if room.held(p) < held or self.below_minimum(p):
+            self.restore(before)
+
     def asks(self, p: int, beside: Units, *, gpus: int = 0, grow: bool = False) -> list[Ask]:
         """What to look for beside what stays, best system first.
 
@@ -96,10 +111,19 @@ class Run:
             if wish < int(problem.spread[p]):
                 continue
             least = max(minimum_units(self.room, p, system), -(-gpus // int(problem.system_gpus[system])))
+            # Where a spread pool stands in too few places, one unit in each of the others comes with it.
+            least = max(least, have + self._places_lacking(p, beside))
             units = wish if grow else min(wish, least)
             back = {c: n for c, n in former.items() if int(problem.cell_system[c]) == system}
             asks.append(Ask(p, system, units - have, beside, back, wish - have))
         return asks
+
+    def _places_lacking(self, p: int, beside: Units) -> int:
+        problem = self.problem
+        kind, level = int(problem.topology[p]), int(problem.topology_level[p])
+        if not beside or kind not in SPREADS:
+            return 0
+        return int(problem.spread[p]) - len({self.room.group(kind, level, c) for c in beside} - {-1})
 
     def finder(self, *, wait: bool = True) -> Finder:
         """The room that is free; with ``wait`` also what is still being vacated."""

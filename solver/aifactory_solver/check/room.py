@@ -16,7 +16,8 @@ cap 1 is at least k and the rank with cap c at least n. Both are necessary. They
 vector of k ones, which is below the cap since c >= 1; in a polymatroid every vector that fits extends, never
 lowering an entry, to one whose sum is the rank, and on the way some vector has sum n, as k <= n <= rank.
 Units that are kept count the same way: a place with j of them has cap c - j (0 below that) for the second and
-cap 0 for the first, where k falls by the places that are taken; the units missing must be at least that many.
+cap 0 for the first, where k falls by the places that are taken; at least that many units are missing, so the
+least n is what is kept and one for each such place, if that is more than the minimum.
 """
 
 from collections.abc import Callable, Iterator
@@ -109,7 +110,13 @@ def fits(facts: Facts, room: Room, pool: int, system: int, kept: Items) -> bool:
     held = count(group[kept.cell], kept.units)
     if -1 in held or np.any(problem.cell_system[kept.cell] != system):
         return False
-    least = facts.least_units(pool, int(problem.system_gpus[system]))
+    gpus = int(problem.system_gpus[system])
+    least = facts.least_units(pool, gpus)
+    one_in_each = sum(held.values()) + int(problem.spread[pool]) - len(held)
+    if held and problem.topology[pool] in SPREAD and one_in_each > least:
+        least = one_in_each
+        if least > -(-int(problem.need[pool]) // gpus):
+            return False
     ask = Ask(group, usable, room.by_watts(system), held, least, int(problem.spread[pool]))
     if problem.topology[pool] in SPREAD:
         return _fits_spread(room, ask)
@@ -139,8 +146,6 @@ def _fits_in_one_group(room: Room, ask: Ask) -> bool:
 def _fits_spread(room: Room, ask: Ask) -> bool:
     """Whether units can be added to those held by place, to end with the least number, well spread."""
     lacking = ask.spread - len(ask.held)
-    if ask.missing < lacking:
-        return False
     share = -(-ask.least // ask.spread)
     one_each, share_each = ask.most.copy(), ask.most.copy()
     for place in np.unique(ask.group[ask.usable]).tolist():

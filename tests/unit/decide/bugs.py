@@ -52,15 +52,6 @@ def without(*kinds: type) -> Callable[[Function], Function]:
     return result(lambda actions: [a for a in actions if type(a) not in kinds])
 
 
-def units(change: Callable[[Any], Any]) -> Callable[[Function], Function]:
-    """A fleet whose units are changed."""
-
-    def fleet(it: Fleet) -> Fleet:
-        return replace(it, units=tuple(u for u in map(change, it.units) if u is not None))
-
-    return result(fleet)
-
-
 def forgets(which: Callable[[Any], bool]) -> Callable[[Function], Function]:
     """A ledger that does not count some units."""
 
@@ -126,9 +117,19 @@ def orders_first(plan_actions: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(sorted(plan_actions, key=lambda a: not isinstance(a, Order)))
 
 
-def only_current(unit: Any) -> Any:
-    """A unit that forgets what it was stamped with."""
-    return replace(unit, watts=10 * unit.size if unit.size == 1 else unit.watts)
+def only_current(sound: Function) -> Function:
+    """A fleet whose units forget what they were stamped with, where the spec knows them still."""
+
+    def broken(world: World, layouts: Any, *rest: Any) -> Fleet:
+        def now(unit: Any) -> Any:
+            layout = layouts[unit.slot.factory]
+            group = layout.by_slot.get((unit.slot.path, unit.slot.system))
+            return unit if group is None else replace(unit, watts=layout.groups[group].unit_watts)
+
+        fleet: Fleet = sound(world, layouts, *rest)
+        return replace(fleet, units=tuple(map(now, fleet.units)))
+
+    return broken
 
 
 def stale_generation(sound: Function) -> Function:
@@ -183,7 +184,7 @@ BUGS = (
     power("a unit goes with its first node", "ledger.Ledger.__init__", forgets(lambda u: bool(u.missing))),
     power("overhead is not counted", "layout.unit_watts", lambda sound: lambda system, _: sound(system, 0)),
     power("units are rounded down", "layout.unit_watts", result(lambda watts: watts and watts - 1)),
-    power("the stamped watts are forgotten", "build.muster", units(only_current)),
+    power("the stamped watts are forgotten", "build.muster", only_current),
     power("the quota ignores the PUE", "layout.quota_watts", instead(lambda it: int(it.spec.power.quota))),
     power(
         "a new generation is seen last", "decide.factory_status", result(lambda w: replace(w, first=False))

@@ -184,15 +184,18 @@ class Histories(RuleBasedStateMachine):
             self.carry_out(self.it.decide())
             self.it.tick()
 
-    @rule(stop=st.integers(0, 15))
-    def crash(self, stop: int) -> None:
-        """The operator dies after so many writes, and starts again."""
+    @rule(stop=st.integers(0, 15), recovers=st.booleans())
+    def crash(self, stop: int, recovers: bool) -> None:
+        """The operator dies after so many writes, and starts again; sometimes nothing else comes first."""
         plan = self.it.decide()
         note(f"crash after {stop} of {len(self.it.writes(plan))} writes")
-        self.partly |= {str(a.pool) for a in plan.actions if isinstance(a, Order)}
         self.carry_out(plan, stop_after=stop)
         self.it.restart()
         self.it.tick()
+        if recovers:
+            self.settle()
+        else:
+            self.partly |= {str(a.pool) for a in plan.actions if isinstance(a, Order)}
 
     @rule()
     def look_again(self) -> None:
@@ -248,6 +251,7 @@ class Histories(RuleBasedStateMachine):
         for path, pool in self.it.pools.items():
             mine = standing(self.it, path)
             if not mine or not below_minimum(pool, mine):
-                self.partly.discard(path)
+                if not any(n.out_of_service for u in mine for n in u.nodes):  # those are still to go
+                    self.partly.discard(path)
             elif path not in self.partly and not any(locked(self.it, u.factory) for u in mine):
                 raise Fault(f"{path} is left with {len(mine)} units, and needs {pool.spec.minimum} GPUs")

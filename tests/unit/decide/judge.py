@@ -71,9 +71,9 @@ def _judge_drain(state: State, plan: Plan, unit: Standing) -> None:
     if half_known(state, unit.pool) or forced(state, mine) or changed(state, unit.pool, mine):
         return
     all_of_it = [other for other in units(state.nodes.values()) if other.pool == unit.pool]
-    if forced(state, all_of_it) or any(drained(other) for other in all_of_it):
-        if below_minimum(pool, mine) or pool.spec.topology.spread is not None:
-            return  # what had begun has to be finished: it goes whole, or evenly
+    begun = forced(state, all_of_it) or any(drained(other) for other in all_of_it)
+    if begun and (below_minimum(pool, mine) or pool.spec.topology.spread is not None):
+        return  # what has begun has to be finished: it goes whole, or evenly
     if not pool.spec.preemptible:
         raise Fault(f"{unit.pool} is not preemptible, and loses a unit in {unit.factory}/{unit.path}")
     for path, other in state.pools.items():

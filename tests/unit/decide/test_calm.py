@@ -22,6 +22,11 @@ def untouched(it: Cluster, before: dict[str, str]) -> bool:
 # The same world gives the same plan
 
 
+def test_nothing_is_done_where_there_is_nothing() -> None:
+    plan = cluster().settle().decide()
+    assert (plan.actions, plan.statuses, plan.events, plan.again_after) == ((), (), (), None)
+
+
 def test_a_settled_cluster_is_left_alone() -> None:
     it = settled(HALVES, pool("a/train", boxes(3)), pool("b/infer", boxes(5), at_least=8, priority=2))
     plan = it.decide()

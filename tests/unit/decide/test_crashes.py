@@ -81,6 +81,23 @@ def a_spread_pool_shrinks() -> Cluster:
     return it.edit("dfw", quota=20)
 
 
+def a_spread_pool_comes() -> Cluster:
+    return cluster(
+        factory("dfw", halls=3, boxes=2), pool("a/infer", boxes(4), at_least=8, spread=3, over="hall")
+    )
+
+
+def a_grown_pool_moves() -> Cluster:
+    halls = ({"path": "north", "limit": 30}, {"path": "south", "limit": 30})
+    boxes_there = tuple({"domain": h["path"], "system": "box", "count": 1} for h in halls)
+    it = settled(
+        factory("dfw", domains=halls, groups=boxes_there),
+        pool("a/train", boxes(3), at_least=8, pack="Fabric"),
+    )
+    (home,) = (place.split("/")[1] for place in it.units("a/train"))
+    return it.edit("dfw", domains=tuple({**h, "limit": 10} if h["path"] == home else h for h in halls))
+
+
 SCENES = [
     first_pools,
     racks_first,
@@ -96,6 +113,8 @@ SCENES = [
     nodes_are_lost,
     a_limit_rises,
     a_spread_pool_shrinks,
+    a_spread_pool_comes,
+    a_grown_pool_moves,
 ]
 
 

@@ -237,6 +237,17 @@ def test_the_timeout_counts_from_the_cordon_through_a_restart() -> None:
     assert any(isinstance(a, Delete) and a.forced for a in it.decide().actions)
 
 
+def test_a_node_that_somebody_uncordons_is_drained_on() -> None:
+    it = blocked()
+    it.cycle()
+    one = it.nodes_of("a/train")[0]
+    since = it.nodes[one].stamp
+    it.change(one, unschedulable=False)
+    (drain,) = (a for a in it.decide().actions if isinstance(a, Drain))
+    assert since is not None
+    assert (drain.node.name, drain.since) == (one, since.draining_since)
+
+
 def test_draining_units_count_until_the_last_node_is_gone() -> None:
     it = settled(DFW, pool("a/train", boxes(3)), linger=3).edit("a/train", gpus=0)
     watts = []

@@ -1,4 +1,7 @@
-"""All promises over random histories: after every single write, and wherever the cluster settles."""
+"""All promises over random histories: after every single write, and wherever the cluster settles.
+
+For a long search: ``HISTORIES=5000 HYPOTHESIS_PROFILE=search pytest tests/unit/decide/test_histories.py``.
+"""
 
 import os
 
@@ -6,16 +9,10 @@ from hypothesis import HealthCheck, settings
 
 from unit.decide.histories import Histories
 
-settings.register_profile(
-    "default", max_examples=40, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-)
-settings.register_profile(
-    "thorough",
-    max_examples=3000,
-    stateful_step_count=25,
+TestHistories = Histories.TestCase
+TestHistories.settings = settings(
+    max_examples=int(os.environ.get("HISTORIES", "120")),
+    stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-
-TestHistories = Histories.TestCase
-TestHistories.settings = settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

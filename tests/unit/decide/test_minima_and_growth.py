@@ -216,6 +216,13 @@ def test_the_better_listed_system_is_taken() -> None:
     assert {n.stamp.slot.system for n in it.nodes.values() if n.stamp} == {"cube"}
 
 
+def test_more_gpus_go_before_the_better_listed_system() -> None:
+    it = settled(
+        factory("dfw", boxes=3, cubes=1), pool("a/train", boxes(3), at_least=0, systems=("cube", "box"))
+    )
+    assert it.gpus("a/train") == (boxes(3),)
+
+
 def test_a_pool_uses_one_system_at_a_time() -> None:
     it = settled(factory("dfw", boxes=2, cubes=2), pool("a/train", boxes(3), systems=("cube", "box")))
     assert it.gpus("a/train") == (0,)

@@ -129,6 +129,12 @@ def test_a_node_that_is_lost_in_a_paused_factory_does_not_reconcile_for_ever() -
     assert it.says("a/train", "Stalled").startswith("True")
 
 
+def test_pausing_goes_before_draining() -> None:
+    it = settled(DFW, pool("a/train", boxes(2)), factory("sjc", boxes=4))
+    assert it.edit("dfw", paused=True, drain=True).settle().units("a/train") == {"dfw/hall": 2}
+    assert it.edit("dfw", paused=False).settle().units("a/train") == {"sjc/hall": 2}
+
+
 def test_the_other_factories_go_on() -> None:
     it = settled(DFW.but(paused=True), factory("sjc", boxes=4), pool("a/train", boxes(3)))
     assert it.units("a/train") == {"sjc/hall": 3}

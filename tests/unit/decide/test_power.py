@@ -68,6 +68,12 @@ def test_status_shows_exact_watts() -> None:
     assert (power.limit, power.committed, power.reserved, power.free) == (12_345, 22, 22, 12_323)
 
 
+def test_watts_are_taken_per_factory() -> None:
+    hungry = factory("sjc", quota=40, boxes=4, systems={"box": {"maxWatts": 20}})
+    it = settled(factory("dfw", quota=40, boxes=4), hungry, pool("a/train", boxes(8), at_least=0))
+    assert it.units("a/train") == {"dfw/hall": 4, "sjc/hall": 2}
+
+
 # At every level
 
 

@@ -126,6 +126,19 @@ def test_a_spread_pool_shrinks_evenly_when_a_limit_falls() -> None:
     assert it.units("a/infer")["f1/hall"] <= 3
 
 
+def test_a_spread_pool_that_lost_a_place_preempts_for_it() -> None:
+    it = settled(
+        factory("dfw", boxes=1),
+        factory("sjc", boxes=2),
+        pool("a/high", boxes(2), at_least=boxes(1), spread=2, priority=5),
+        pool("b/low", preemptible=True),
+    )
+    assert it.units("b/low") == {"sjc/hall": 1}
+    it.mark(next(node for node in it.nodes_of("a/high") if node.startswith("sjc"))).settle()
+    assert it.units("a/high") == {"dfw/hall": 1, "sjc/hall": 1}
+    assert it.gpus("b/low") == (0,)
+
+
 # Factories
 
 

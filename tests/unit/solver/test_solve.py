@@ -105,9 +105,6 @@ def _could_have_stayed(problem: Problem, plan: Solution, pool: int) -> bool:
     return bool(np.all(back.used <= problem.cell_units) and np.all((back.load <= problem.limit)[under]))
 
 
-@pytest.mark.xfail(
-    reason="a victim may be taken in vain when a later pass places its taker elsewhere", strict=True
-)
 @some
 @given(worlds(changes=("watts", "locked")), st.integers(0, 2**32 - 1))
 def test_as_limits_fall_the_excess_only_falls(problem: Problem, seed: int) -> None:
