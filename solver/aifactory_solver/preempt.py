@@ -227,7 +227,10 @@ def give_up(room: Room, pool: int) -> bool:
 
 
 def trim(room: Room, pool: int, units: int) -> None:
-    """Give up kept units down to ``units``, a spread kept: misfits, heavy and lonely ones first."""
+    """Give up kept units down to ``units``, a spread kept.
+
+    First what is under most exceeded limits, then misfits, heavy and lonely ones.
+    """
     problem = room.problem
     rows = [r for r in room.rows_of[pool] if room.kept[r] and not problem.row_locked[r]]
     if int(problem.topology[pool]) in (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN):
@@ -235,9 +238,10 @@ def trim(room: Room, pool: int, units: int) -> None:
         return
     excess = room.held(pool) - units
 
-    def worst(r: int) -> tuple[bool, int, int, int]:
+    def worst(r: int) -> tuple[int, bool, int, int, int]:
         cell = int(problem.row_cell[r])
-        return (bool(problem.row_fits[r]), -int(problem.row_watts[r]), int(room.kept[r]), -cell)
+        over = sum(room.left[d] < 0 for d in room.forest.ancestors[int(problem.cell_domain[cell])])
+        return (-over, bool(problem.row_fits[r]), -int(problem.row_watts[r]), int(room.kept[r]), -cell)
 
     for r in sorted(rows, key=worst):
         n = min(excess, int(room.kept[r]))

@@ -68,6 +68,9 @@ class Run:
     def come_back(self, p: int, units: int) -> None:
         """Let a pool keep again what it gave up in this solve, as far as that fits, up to so many units."""
         room, problem = self.room, self.problem
+        system = int(problem.cell_system[problem.row_cell[room.rows_of[p][0]]])
+        if self.wish(p, system) < problem.spread[p] and not problem.frozen[p]:
+            return  # it can never stand again
         rest = units - room.held(p)
         for r in sorted(room.rows_of[p], key=lambda r: int(problem.row_watts[r])):
             cell = int(problem.row_cell[r])

@@ -162,9 +162,15 @@ class Facts:
         return max(-(-int(self.problem.minimum[pool]) // gpus), int(self.problem.spread[pool]))
 
     @cached_property
+    def minimum(self) -> Ints:
+        """(P,) GPUs of the minimum; a spread pool that has one needs a unit in every place."""
+        least = self.problem.minimum
+        return np.where(least > 0, np.maximum(least, self.problem.spread * self.unit_gpus), 0)
+
+    @cached_property
     def below_minimum(self) -> Bools:
         """(P,) has a minimum, and ends below it."""
-        return self.end_gpus < self.problem.minimum
+        return self.end_gpus < self.minimum
 
     # Rows and placements of one pool
 

@@ -214,7 +214,7 @@ def left_waiting(facts: Facts) -> Iterator[str]:
             system = _system_that_fits(facts, where, pool)
             if system is not None:
                 gone = "" if where is free else " once pools of lower priority give way"
-                ends = f"ends with {facts.end_gpus[pool]} of {problem.minimum[pool]} GPUs"
+                ends = f"ends with {facts.end_gpus[pool]} of {facts.minimum[pool]} GPUs"
                 yield f"{rule}: {facts.name(pool)} {ends}, which would fit on system {system}{gone}"
                 break
 
@@ -254,7 +254,7 @@ def shed_order(facts: Facts) -> Iterator[str]:
     preempted is not asked the second: it may have given way to a minimum where no lower pool may be touched.
     """
     problem = facts.problem
-    had = np.minimum(facts.stood_gpus, problem.minimum)
+    had = np.minimum(facts.stood_gpus, facts.minimum)
     hit = np.zeros(problem.pools, np.bool_)
     hit[problem.row_pool[facts.cell_exceeded[problem.row_cell]]] = True
     hit[problem.row_pool[facts.must_leave]] = False

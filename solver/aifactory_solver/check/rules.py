@@ -71,10 +71,10 @@ def all_or_nothing(facts: Facts) -> Iterator[str]:
     only_locked = facts.end_units == facts.locked_units
     wrong = (facts.end_units > 0) & facts.below_minimum & ~as_it_stood & ~only_locked
     for pool in np.flatnonzero(wrong).tolist():
-        short = int(problem.minimum[pool] - facts.end_gpus[pool])
+        short = int(facts.minimum[pool] - facts.end_gpus[pool])
         yield (
             f"all or nothing: {facts.name(pool)} ends with {facts.end_gpus[pool]} GPUs, "
-            f"{short} below its minimum of {problem.minimum[pool]}, and stood with {facts.stood_gpus[pool]}"
+            f"{short} below its minimum of {facts.minimum[pool]}, and stood with {facts.stood_gpus[pool]}"
         )
 
 
@@ -225,7 +225,7 @@ def _forced(facts: Facts) -> Bools:
     """
     problem = facts.problem
     rows = facts.must_leave | facts.cell_exceeded[problem.row_cell]
-    uprooted = problem.uprooted & ((facts.stood_gpus < problem.minimum) | (problem.spread > 0))
+    uprooted = problem.uprooted & ((facts.stood_gpus < facts.minimum) | (problem.spread > 0))
     return (facts.by_pool(problem.row_pool, rows.astype(np.int64)) > 0) | uprooted
 
 
@@ -237,8 +237,8 @@ def preempted_by(facts: Facts) -> tuple[Bools, Bools]:
     strictly higher priority gains. So both follow priority by priority, from the highest.
     """
     problem = facts.problem
-    lacks = (problem.minimum > 0) & (facts.kept_gpus < problem.minimum) & (facts.new_units > 0)
-    waiting = (facts.stood_gpus < problem.minimum) | _forced(facts)
+    lacks = (problem.minimum > 0) & (facts.kept_gpus < facts.minimum) & (facts.new_units > 0)
+    waiting = (facts.stood_gpus < facts.minimum) | _forced(facts)
     may_be, gains = np.zeros(problem.pools, np.bool_), np.zeros(problem.pools, np.bool_)
     somebody = False
     order = np.argsort(-problem.priority, kind="stable")
@@ -264,7 +264,7 @@ def calm(facts: Facts) -> Iterator[str]:
         lost = f"{facts.name(pool)} keeps {facts.kept_units[pool]} of {facts.stood_units[pool]} units"
         floor = shrunk_to(facts, pool) if above_wish[pool] else int(facts.stood_units[pool])
         if changed[pool] and facts.new_units[pool]:
-            enough = int(min(problem.minimum[pool], facts.stood_gpus[pool]))
+            enough = int(min(facts.minimum[pool], facts.stood_gpus[pool]))
             if facts.end_gpus[pool] < enough:
                 yield f"calm: {lost}, and its own move gives it {facts.end_gpus[pool]} of {enough} GPUs"
         elif not changed[pool] and not above_wish[pool]:
