@@ -44,7 +44,7 @@ class Minima:
             if p not in self.run.settled:
                 self.room.drop_new(p)
         for p in self.run.order:
-            if p not in self._went:
+            if p not in self._went and p not in self.run.displaced:
                 self.run.stay(p)
 
     def _place(self, p: int) -> bool:

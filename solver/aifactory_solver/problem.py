@@ -123,3 +123,8 @@ class Solution:
 
 class Wrong(ValueError):  # noqa: N818 - reads as it is used: "raise Wrong(...)"
     """A problem or solution that cannot be: the message says which rule it breaks, where, by how much."""
+
+    def __init__(self, message: str, pools: frozenset[int] = frozenset()) -> None:
+        """The message, and the pools that it names."""
+        super().__init__(message)
+        self.pools = pools

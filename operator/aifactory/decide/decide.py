@@ -1,15 +1,13 @@
 """One decision, step by step."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-
-import numpy as np
 
 from aifactory.decide.actions import DRAIN_POLL_SECONDS, act
 from aifactory.decide.assign import Assignment, assign
 from aifactory.decide.build import build
 from aifactory.decide.case import Case
+from aifactory.decide.checked import Placer, checked
 from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.factory_report import factory_events, factory_status
 from aifactory.decide.fleet import State
@@ -19,10 +17,8 @@ from aifactory.decide.plan import SLOW_START, Action, Delete, Event, Placing, Pl
 from aifactory.decide.pool_report import pool_events, pool_facts, pool_status
 from aifactory.decide.why import Why, why
 from aifactory.decide.world import PoolKey, Refused, World, key_of
-from aifactory_solver import Explainer, Problem, Solution, check, solve
-from aifactory_solver.problem import Wrong
+from aifactory_solver import Explainer, solve
 
-Placer = Callable[[Problem], Solution]
 _Placings = dict[PoolKey, tuple[Placing, ...]]
 
 
@@ -34,7 +30,7 @@ def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool 
     # 1. The world as arrays.
     case = build(world)
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
-    solution, log = _checked(case, placer)
+    solution, log = checked(case.problem, placer)
     # 3. From counts to named units, and to what is done now.
     assignment = assign(case, solution)
     actions = act(case, assignment, now) if acting else ()
@@ -55,32 +51,12 @@ def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool 
     )
 
 
-def _checked(case: Case, placer: Placer) -> tuple[Solution, tuple[str, ...]]:
-    """The solver's answer if the checker lets it pass.
-
-    Else the answer to a smaller question, with nobody moving of its own accord; else nothing changes.
-    """
-    still = replace(case.problem, changed=np.zeros_like(case.problem.changed))
-    log: list[str] = []
-    for problem in (case.problem, still):
-        solution = placer(problem)
-        try:
-            check(problem, solution)
-        except Wrong as error:
-            log.append(f"The checker refused a plan: {error}")
-        else:
-            return solution, tuple(log)
-    nothing = np.zeros(0, dtype=np.int64)
-    log.append("Everything stays as it is until the world changes.")
-    return Solution(case.problem.row_units.copy(), nothing, nothing, nothing), tuple(log)
-
-
 def _advice(world: World, placed: _Placings, placer: Placer) -> dict[PoolKey, str]:
     """For each pool that something paused holds back: where it would stand otherwise."""
     if not any(f.spec.paused for f in world.factories) and not any(p.spec.paused for p in world.pools):
         return {}
     case = build(world, paused=False)
-    solution, _ = _checked(case, placer)
+    solution, _ = checked(case.problem, placer)
     assignment = assign(case, solution)
     advice = {}
     for pool in case.pools:

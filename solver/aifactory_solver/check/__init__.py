@@ -7,6 +7,8 @@ A plan is judged by its end state: what is being switched off is gone, what is p
 That the way there keeps the limits too is the job of whoever applies the plan.
 """
 
+import re
+
 from aifactory_solver.check.facts import Facts
 from aifactory_solver.check.form import listed, misshapen, validate
 from aifactory_solver.check.room import RULES as ROOM_RULES
@@ -20,7 +22,8 @@ def check(problem: Problem, solution: Solution) -> None:
     """Raise ``Wrong`` with what is wrong with the plan; return where nothing is."""
     found = violations(problem, solution)
     if found:
-        raise Wrong(listed(found))
+        named = re.findall(r"\bpool (\d+)", "\n".join(found))
+        raise Wrong(listed(found), frozenset(map(int, named)))
 
 
 def violations(problem: Problem, solution: Solution) -> list[str]:

@@ -66,7 +66,6 @@ def all_or_nothing(facts: Facts) -> Iterator[str]:
     What it had may be less than its minimum: units were lost, or the minimum rose. Where only locked
     units remain nobody could take them away.
     """
-    problem = facts.problem
     as_it_stood = (facts.kept_units == facts.stood_units) & (facts.new_units == 0)
     only_locked = facts.end_units == facts.locked_units
     wrong = (facts.end_units > 0) & facts.below_minimum & ~as_it_stood & ~only_locked

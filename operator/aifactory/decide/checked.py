@@ -1,0 +1,49 @@
+"""No plan is used that the checker refuses: it is asked for again, with less."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from aifactory_solver import Problem, Solution, check
+from aifactory_solver.problem import Wrong
+
+Placer = Callable[[Problem], Solution]
+
+_ATTEMPTS = 6  # each sets more pools aside than the one before
+
+
+def checked(problem: Problem, placer: Placer) -> tuple[Solution, tuple[str, ...]]:
+    """The solver's answer if the checker lets it pass, and what is to be logged.
+
+    Else the answer to a smaller question: nobody moves of its own accord; then the pools that the checker
+    names get nothing new, so that they stop nobody else; then no pool does. Where even that is refused
+    everything stays as it is.
+    """
+    log: list[str] = []
+    asked: Problem | None = problem
+    while asked is not None:
+        solution = placer(asked)
+        try:
+            check(asked, solution)
+        except Wrong as error:
+            log.append(f"The checker refused a plan: {error}")
+            asked = _smaller(asked, error.pools, last=len(log) >= _ATTEMPTS)
+        else:
+            return solution, tuple(log)
+    nothing = np.zeros(0, dtype=np.int64)
+    log.append("Everything stays as it is until the world changes.")
+    return Solution(problem.row_units.copy(), nothing, nothing, nothing), tuple(log)
+
+
+def _smaller(problem: Problem, named: frozenset[int], *, last: bool) -> Problem | None:
+    """The next question, None where there is none."""
+    if problem.changed.any():
+        return replace(problem, changed=np.zeros_like(problem.changed))
+    if problem.frozen.all():
+        return None
+    frozen = problem.frozen.copy()
+    frozen[sorted(named)] = True
+    if last or np.array_equal(frozen, problem.frozen):
+        frozen[:] = True
+    return replace(problem, frozen=frozen)
