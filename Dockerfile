@@ -3,7 +3,7 @@ WORKDIR /src
 COPY requirements requirements
 # What builds the wheel is locked too, in an environment that stays behind.
 RUN python -m venv /build \
- && /build/bin/pip install --no-cache-dir --require-hashes -r requirements/dev.txt
+ && /build/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt
 RUN python -m venv --without-pip /opt/aifactory \
  && /build/bin/pip --python /opt/aifactory/bin/python install --no-cache-dir --require-hashes -r requirements/run.txt
 COPY pyproject.toml README.md LICENSE ./

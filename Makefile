@@ -21,7 +21,8 @@ demo: $(ENV) ## Replay 25 real tenants on a real control plane. KEEP=1 leaves it
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot be found.
-	$(BIN)/python -m pytest
+	@$(BIN)/python -m controlplane prepare
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 check: $(ENV) ## Lint, types, import rules, generated files.
 	$(BIN)/ruff check .
@@ -44,6 +45,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: $(ENV) ## Renew the lock files.
 	$(LOCK) pyproject.toml --group dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml -o requirements/run.txt
+	$(LOCK) --group build -o requirements/build.txt
 	$(LOCK) --group go -o requirements/go.txt
 
 bench: $(ENV) ## Measure the decision on generated fleets.

@@ -1,5 +1,6 @@
 """A real Kubernetes control plane on loopback, for the tests and the demo: see `open_cluster`."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -9,7 +10,7 @@ from .binaries import FILES, built, found, needed
 from .client import KubectlError, kubectl
 from .cluster import FEATURES, Cluster, RefusedError, UnavailableError
 from .existing import existing_cluster
-from .kind import kind_cluster
+from .kind import check_engine, kind_cluster
 from .kubeconfig import service_account_kubeconfig
 from .local import kwok_beside, local_cluster
 from .processes import ProcessError
@@ -28,6 +29,7 @@ __all__ = [
     "UnavailableError",
     "kubectl",
     "open_cluster",
+    "prepare",
     "service_account_kubeconfig",
     "wait_until",
 ]
@@ -64,6 +66,19 @@ def open_cluster(
         else:
             raise UnavailableError("there is no cluster to be had:\n" + "\n".join(f"- {x}" for x in reasons))
         yield stack.enter_context(_completed(cluster, features, on_progress))
+
+
+def prepare(on_progress: OnProgress = ignore) -> None:
+    """Fetch or build beforehand what `open_cluster` would, so that several who open one need not wait."""
+    if os.environ.get("AIFACTORY_KUBECONFIG"):
+        return
+    try:
+        found(needed(FEATURES), on_progress)
+    except UnavailableError:
+        try:
+            check_engine()
+        except UnavailableError:
+            built(needed(FEATURES), on_progress)
 
 
 @contextmanager

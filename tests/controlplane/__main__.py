@@ -1,4 +1,4 @@
-"""`python -m controlplane build|up|where`, with the folder `tests` on PYTHONPATH."""
+"""`python -m controlplane build|prepare|up|where`, with the folder `tests` on PYTHONPATH."""
 
 import signal
 import sys
@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from . import FEATURES, Lines, ProcessError, RefusedError, UnavailableError, open_cluster
+from . import prepare as prepare_cluster
 from .binaries import built, kept, needed
 from .families import FAMILIES
 
@@ -21,6 +22,12 @@ def build() -> None:
     """Build what is not in the cache yet."""
     for name, path in built(needed(FEATURES), show).items():
         typer.echo(f"{name}: {path}")
+
+
+@app.command()
+def prepare() -> None:
+    """Fetch or build what a cluster needs, unless there is another source of one."""
+    prepare_cluster(show)
 
 
 @app.command()

@@ -9,7 +9,7 @@ import yaml
 from aifactory.api import names
 from aifactory.backends import Backend, drivers
 from aifactory.shell.client import FACTORY, KubernetesClient, configuration
-from cluster.operating import ROOT, factory
+from cluster.operating import ROOT, delete_nodes, factory
 from controlplane import Cluster
 
 Kubectl = Callable[..., str]
@@ -31,7 +31,7 @@ def site(kubectl: Kubectl) -> Iterator[str]:
     name = f"test-{secrets.token_hex(4)}"
     kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(factory(name)))
     yield name
-    kubectl("delete", "nodes", f"--selector={names.LABEL_FACTORY}={name}")
+    delete_nodes(kubectl, f"{names.LABEL_FACTORY}={name}")
     kubectl("delete", f"{FACTORY.plural}.{names.GROUP}", name)
 
 
