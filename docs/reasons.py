@@ -257,7 +257,7 @@ REASONS: Final = (
 WORDS: Final = frozenset(
     {
         *("AIFactory", "GPUPool", "True", "False", "Plan", "World"),
-        *("Standing", "Leaving", "Held"),
+        *("Standing", "Leaving", "Held", "OutOfService", "PowerLimit", "Preemption", "Spec"),
         *("Training", "Inference", "DataProcessing"),
         *("Domain", "Fabric", "Factory", "None", "Rack", "Gross"),
     }
@@ -285,6 +285,9 @@ NODE_KEYS: Final = {
     "ANNOTATION_PLACED_UNDER": "Stamp of the pool's spec that it was placed under: tells an edit of the pool "
     "from one of the factory.",
     "ANNOTATION_DRAINING_SINCE": "When it was cordoned. `drainTimeoutSeconds` counts from here.",
+    "ANNOTATION_DRAINING_FOR": "Why: `OutOfService` (a drained factory, a domain or unit out of service), "
+    "`PowerLimit` (its pool stood under an exceeded limit), `Preemption`, or `Spec` (the pool was deleted, "
+    "scaled down or moved by its own spec).",
     "ANNOTATION_LABEL_KEYS": "Keys of `spec.nodeLabels` that the operator set.",
     "ANNOTATION_TAINT_KEYS": "Keys of `spec.nodeTaints` that the operator set.",
     "ANNOTATION_LEADER": "Identity of the leader that ordered it. The API server compares it with the Lease.",

@@ -90,7 +90,7 @@ class Minima:
         system = room.system(p)
         if system is None or problem.topology[p] in SPREADS or room.new.get(p):
             return
-        stood = sum(int(problem.row_units[r]) for r in room.rows_of[p])
+        stood = sum(int(problem.row_units[r]) for r in room.rows_of[p]) + int(problem.displaced[p])
         gpus = min(stood, run.wish(p, system)) * int(problem.system_gpus[system])
         for ask in run.asks(p, room.places(p), gpus=gpus):
             found = find(run.finder(), ask) if ask.units > 0 else {}

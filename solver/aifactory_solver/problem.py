@@ -84,6 +84,7 @@ class Problem:
     uprooted: (
         Bools  # (P,) some of its units are being released: below its minimum it is re-placed or goes whole
     )
+    displaced: Ints  # (P,) units being released because a limit or a drain forced the pool
     topology: Ints  # (P,) Topology
     topology_level: Ints  # (P,) level for DOMAIN and SPREAD_DOMAIN, else -1
     spread: Ints  # (P,) places for SPREAD_*, else 0

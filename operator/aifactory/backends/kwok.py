@@ -61,7 +61,7 @@ class Kwok:
 
     async def drain(self, drain: Drain) -> None:
         """Cordon the node."""
-        await self._patch(drain.node, drain_patch(drain.since))
+        await self._patch(drain.node, drain_patch(drain.since, drain.cause))
 
     async def evict(self, evict: Evict) -> None:
         """Evict the pod."""

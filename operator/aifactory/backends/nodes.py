@@ -6,7 +6,7 @@ from typing import Any
 
 from aifactory.api import names
 from aifactory.backends.port import Object
-from aifactory.decide.plan import Relabel
+from aifactory.decide.plan import Cause, Relabel
 from aifactory.decide.wish import read_stamp
 from aifactory.decide.world import Node, Pod, Taint
 
@@ -56,11 +56,12 @@ def read_pod(obj: Object) -> Pod | None:
     return Pod(meta["namespace"], meta["name"], obj["spec"]["nodeName"], "deletionTimestamp" in meta)
 
 
-def drain_patch(since: datetime) -> Object:
-    """Cordon a node and note since when it drains, in RFC 3339 (UTC)."""
+def drain_patch(since: datetime, cause: Cause) -> Object:
+    """Cordon a node and note since when it drains, in RFC 3339 (UTC), and why."""
     stamp = since.astimezone(UTC).isoformat()
+    notes = {names.ANNOTATION_DRAINING_SINCE: stamp, names.ANNOTATION_DRAINING_FOR: str(cause)}
     return {
-        "metadata": {"annotations": {names.ANNOTATION_DRAINING_SINCE: stamp}},
+        "metadata": {"annotations": notes},
         "spec": {"unschedulable": True},
     }
 

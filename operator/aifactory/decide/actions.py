@@ -10,7 +10,7 @@ from aifactory.decide.assign import Assignment, minimum_units
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
-from aifactory.decide.plan import Action, Complete, Delete, Drain, Evict, Finalizer, Hold, Order
+from aifactory.decide.plan import Action, Cause, Complete, Delete, Drain, Evict, Finalizer, Hold, Order
 from aifactory.decide.wish import new_stamp, node_wish, relabel, slots_of, standing_stamp
 from aifactory.decide.world import PoolKey, key_of
 
@@ -65,12 +65,13 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
     rest: list[Action] = []
     for unit in sorted([*leaving, *going], key=lambda unit: unit.slot):
         timeout = timeouts.get(unit.pool, DRAIN_TIMEOUT_SECONDS)
+        cause = _cause(case, unit)
         for node in unit.nodes:
             since = node.stamp.draining_since if node.stamp else None
             if node.deleting:
                 continue
             if since is None or not node.unschedulable:
-                drains.append(Drain(node, since or now))
+                drains.append(Drain(node, since or now, cause))
                 continue
             staying = pods.get(node.name, [])
             late = (now - since).total_seconds() >= timeout
@@ -82,6 +83,22 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
                 rest.append(Delete(node, forced=bool(staying)))
     # All that goes is marked before anything is gone: until then the marks tell what was decided.
     return [*drains, *rest]
+
+
+def _cause(case: Case, unit: Unit) -> Cause:
+    """Why a unit is released; once noted, that stands."""
+    if unit.cause is not None:
+        return unit.cause
+    if unit.out_of_service:
+        return Cause.OUT_OF_SERVICE
+    if unit.pool is None or unit.pool not in case.index:
+        return Cause.SPEC
+    if unit.pool in case.forced:
+        return case.forced[unit.pool]
+    pool = case.index[unit.pool]
+    stands = sum(other.state is State.STANDING for other in case.fleet.of_pool[unit.pool])
+    above_wish = (stands - 1) * unit.gpus >= case.problem.need[pool]
+    return Cause.SPEC if above_wish or case.problem.changed[pool] else Cause.PREEMPTION
 
 
 def _upkeep(case: Case, assignment: Assignment) -> list[Action]:

@@ -1,13 +1,17 @@
 """One planning problem: the solver's arrays, and what each index of them means."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+
+import numpy as np
 
 from aifactory.api.pool import GPUPool
 from aifactory.decide.fleet import Fleet, Unit
 from aifactory.decide.layout import Group, Instance, Layout
-from aifactory.decide.world import PoolKey, Slot, World
+from aifactory.decide.plan import Cause
+from aifactory.decide.world import PoolKey, Slot, World, key_of
 from aifactory_solver import Problem
 
 
@@ -74,6 +78,27 @@ class Case:
         """Slots of the units that do not suit their pool's present spec."""
         rows = zip(self.rows, self.problem.row_fits.tolist(), strict=True)
         return frozenset(unit.slot for units, fits in rows if not fits for unit in units)
+
+    @cached_property
+    def forced(self) -> Mapping[PoolKey, Cause]:
+        """Pools that a drain or an exceeded limit touches, or has begun to displace."""
+        problem = self.problem
+        load = problem.fixed_watts.copy()
+        stays = ~problem.row_leave | problem.row_locked
+        watts = np.where(stays, problem.row_units * problem.row_watts, 0)
+        np.add.at(load, problem.cell_domain[problem.row_cell], watts)
+        for domain in range(problem.domains - 1, -1, -1):  # parents come before their children
+            if problem.parent[domain] >= 0:
+                load[problem.parent[domain]] += load[domain]
+        over = load > problem.limit
+        for domain in range(problem.domains):
+            if problem.parent[domain] >= 0:
+                over[domain] |= over[problem.parent[domain]]
+        limited = over[problem.cell_domain[problem.row_cell]] | (problem.displaced[problem.row_pool] > 0)
+        found: dict[PoolKey, Cause] = {}
+        for rows, cause in ((limited, Cause.POWER_LIMIT), (problem.row_leave, Cause.OUT_OF_SERVICE)):
+            found |= {key_of(self.pools[p]): cause for p in np.unique(problem.row_pool[rows]).tolist()}
+        return found
 
     @cached_property
     def blocked(self) -> dict[tuple[str, int], int]:

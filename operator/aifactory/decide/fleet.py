@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import chain, count, islice
 
 from aifactory.decide.layout import Layout
+from aifactory.decide.plan import Cause
 from aifactory.decide.world import Node, PoolKey, Slot, World, key_of
 
 
@@ -47,6 +48,12 @@ class Unit:
         """Whether we are releasing it, and not because it is broken."""
         stamps = (node.stamp for node in self.nodes)
         return not self.out_of_service and any(stamp and stamp.draining_since for stamp in stamps)
+
+    @property
+    def cause(self) -> Cause | None:
+        """Why it is being released, as noted on its nodes."""
+        noted = (node.stamp.draining_for for node in self.nodes if node.stamp)
+        return next((Cause(it) for it in noted if it in set(Cause)), None)
 
     @property
     def names(self) -> dict[str, Slot]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from aifactory.decide.world import Node, Pod, PoolKey, Slot, Taint
@@ -64,12 +65,22 @@ class Relabel:
     stale_taints: tuple[str, ...]
 
 
+class Cause(StrEnum):
+    """Why a unit is released."""
+
+    OUT_OF_SERVICE = "OutOfService"
+    POWER_LIMIT = "PowerLimit"
+    PREEMPTION = "Preemption"
+    SPEC = "Spec"
+
+
 @dataclass(frozen=True)
 class Drain:
-    """Begin to release a node: cordon it and note when."""
+    """Begin to release a node: cordon it and note when, and why."""
 
     node: Node
     since: datetime
+    cause: Cause
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,14 @@ from aifactory.api.pool import GPUPool
 from aifactory.decide.case import Cell
 from aifactory.decide.fleet import Unit
 from aifactory.decide.layout import Layout
+from aifactory.decide.plan import Cause
 from aifactory.decide.standing import allows, misplaced, place_of
 from aifactory.decide.world import PoolKey, key_of
 from aifactory_solver import Topology
 from aifactory_solver.problem import Bools, Ints
 
 Row = tuple[int, int, int, bool, bool]  # pool, cell, watts of a unit, locked, leave
+_FORCED = (Cause.OUT_OF_SERVICE, Cause.POWER_LIMIT)
 _PURPOSE = {"DataProcessing": 0, "Training": 1, "Inference": 2}
 _PACK = {"None": Topology.NONE, "Factory": Topology.FACTORY, "Fabric": Topology.FABRIC}
 
@@ -93,8 +95,13 @@ def standing_arrays(
         bad = misplaced(pools[p], dict(places))
         for r in mine:
             fits[r] = fits[r] and at[r] not in bad
-    uprooted = (any(unit.released for unit in leaving.get(key_of(pool), ())) for pool in pools)
-    return {"changed": bools(changed), "row_fits": bools(fits), "uprooted": bools(uprooted)}
+    released = [[unit for unit in leaving.get(key_of(pool), ()) if unit.released] for pool in pools]
+    return {
+        "changed": bools(changed),
+        "row_fits": bools(fits),
+        "uprooted": bools(bool(units) for units in released),
+        "displaced": ints(sum(unit.cause in _FORCED for unit in units) for units in released),
+    }
 
 
 def _suits(pool: GPUPool, cell: Cell) -> bool:

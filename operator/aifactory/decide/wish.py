@@ -108,6 +108,7 @@ def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | N
             unit_nodes=int(annotations[names.ANNOTATION_NODES]),
             placed_under=annotations.get(names.ANNOTATION_PLACED_UNDER, ""),
             draining_since=datetime.fromisoformat(since) if since else None,
+            draining_for=annotations.get(names.ANNOTATION_DRAINING_FOR, ""),
             label_keys=_keys(annotations.get(names.ANNOTATION_LABEL_KEYS, "")),
             taint_keys=_keys(annotations.get(names.ANNOTATION_TAINT_KEYS, "")),
         )

@@ -55,6 +55,7 @@ class Stamp:
     unit_nodes: int
     placed_under: str  # stamp of the pool's spec that it was ordered under
     draining_since: datetime | None
+    draining_for: str = ""  # a plan.Cause
     label_keys: tuple[str, ...] = ()  # keys of the pool's own labels that we set
     taint_keys: tuple[str, ...] = ()  # keys of the pool's own taints that we set
 

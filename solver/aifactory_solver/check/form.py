@@ -19,7 +19,7 @@ _CELL = (
     "cell_carbon",
 )
 _ROW = ("row_pool", "row_cell", "row_units", "row_watts")
-_POOL = ("need", "minimum", "priority", "purpose", "age", "topology", "topology_level", "spread")
+_POOL = ("need", "minimum", "priority", "purpose", "age", "displaced", "topology", "topology_level", "spread")
 _FLAGS = {
     "cell_open": "cell_domain",
     "row_locked": "row_pool",
@@ -137,6 +137,7 @@ def _ranges(problem: Problem) -> Iterator[str]:
         ("priority", int(_INT32.min), int(_INT32.max)),
         ("purpose", 0, 2),
         ("age", 0, None),
+        ("displaced", 0, None),
         ("topology", 0, max(Topology)),
         ("topology_level", -1, None),
         ("spread", 0, None),

@@ -258,6 +258,7 @@ def shed_order(facts: Facts) -> Iterator[str]:
     hit = np.zeros(problem.pools, np.bool_)
     hit[problem.row_pool[facts.cell_exceeded[problem.row_cell]]] = True
     hit[problem.row_pool[facts.must_leave]] = False
+    hit[problem.uprooted & (facts.stood_gpus < facts.minimum)] = False  # were going already
     free, (may_be_preempted, _) = _free_room(facts), preempted_by(facts)
     for pool, room in _rooms(facts, np.flatnonzero(hit & (facts.end_gpus < had))):
         above = _above(facts, facts.kept.cell[facts.rows_of(pool)])

@@ -220,11 +220,12 @@ def _reduced(facts: Facts) -> Bools:
 def _forced(facts: Facts) -> Bools:
     """(P,) has units under an exceeded limit, or units that have to leave or are leaving already.
 
-    What leaves already uproots a pool that is below its minimum, or whose spread it broke.
+    What leaves already uproots a pool that is below its minimum, whose spread it broke, or that was forced.
     """
     problem = facts.problem
     rows = facts.must_leave | facts.cell_exceeded[problem.row_cell]
     uprooted = problem.uprooted & ((facts.stood_gpus < facts.minimum) | (problem.spread > 0))
+    uprooted |= problem.displaced > 0
     return (facts.by_pool(problem.row_pool, rows.astype(np.int64)) > 0) | uprooted
 
 

@@ -11,7 +11,7 @@ import yaml
 
 from aifactory.api import names
 from aifactory.backends import Backend, drivers
-from aifactory.decide.plan import Drain
+from aifactory.decide.plan import Cause, Drain
 from aifactory.decide.world import PoolKey
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
 from aifactory.shell.gather import gather
@@ -124,7 +124,7 @@ async def test_a_factory_whose_draining_nodes_hide_their_pods_is_unknown(
     await driver.create(order(site), "x")
     blind = await limited(*OURS, "nodes")
     assert site not in (await gather(blind, drivers(blind), Memory())).unknown
-    await driver.drain(Drain((await seen(driver, site))[1], NOW))
+    await driver.drain(Drain((await seen(driver, site))[1], NOW, Cause.SPEC))
     assert site in (await gather(blind, drivers(blind), Memory())).unknown
 
 

@@ -11,7 +11,7 @@ import yaml
 from aifactory.api import names
 from aifactory.backends import Backend
 from aifactory.backends.kwok import FEW_NODES
-from aifactory.decide.plan import Delete, Drain, Hold, Relabel
+from aifactory.decide.plan import Cause, Delete, Drain, Hold, Relabel
 from aifactory.decide.world import Pod, Taint
 from aifactory.shell.client import ApiError
 from cluster.shell.nodes import order, seen
@@ -43,7 +43,7 @@ async def test_a_slot_is_ordered_once(driver: Backend, site: str) -> None:
 async def test_a_node_is_drained_and_then_deleted(driver: Backend, site: str) -> None:
     await driver.create(order(site), "x")
     node = (await seen(driver, site))[1]
-    await driver.drain(Drain(node, NOW))
+    await driver.drain(Drain(node, NOW, Cause.SPEC))
     drained = (await seen(driver, site))[1]
     assert drained.unschedulable
     assert drained.stamp is not None
@@ -56,7 +56,7 @@ async def test_a_node_that_was_uncordoned_meanwhile_is_not_deleted(
     driver: Backend, site: str, kubectl: Kubectl
 ) -> None:
     await driver.create(order(site), "x")
-    await driver.drain(Drain((await seen(driver, site))[1], NOW))
+    await driver.drain(Drain((await seen(driver, site))[1], NOW, Cause.SPEC))
     drained = (await seen(driver, site))[1]
     kubectl("uncordon", drained.name)
     await driver.delete(Delete(drained))
@@ -71,10 +71,10 @@ async def test_another_node_of_the_same_name_is_left_alone(
     kubectl("delete", "node", old.name)
     await driver.create(order(site), "x")
     new = (await seen(driver, site))[1]
-    await driver.drain(Drain(new, NOW))
+    await driver.drain(Drain(new, NOW, Cause.SPEC))
 
     steps: list[Any] = [
-        driver.drain(Drain(old, NOW)),
+        driver.drain(Drain(old, NOW, Cause.SPEC)),
         driver.hold(Hold(old)),
         driver.delete(Delete(old)),
         driver.relabel(Relabel(old, order(site, labels={"a": "b"}).wish, (), ())),

@@ -53,7 +53,10 @@ class Simulator(State):
                 self._bring_up_to_date(it)
             case Drain():
                 if self._still(it.node):
-                    notes = {names.ANNOTATION_DRAINING_SINCE: it.since.isoformat()}
+                    notes = {
+                        names.ANNOTATION_DRAINING_SINCE: it.since.isoformat(),
+                        names.ANNOTATION_DRAINING_FOR: str(it.cause),
+                    }
                     self.change(it.node.name, annotations=notes, unschedulable=True)
             case Evict():
                 self._evict(it.pod)

@@ -11,7 +11,7 @@ from aifactory.decide.world import PoolKey, Slot, Stamp, Taint
 
 SLOT = Slot("dfw-1", "hall-2/row-5", "gb200-nvl72", 3, 18)
 STAMP = Stamp(
-    SLOT, PoolKey("research", "llm"), "hall-2", 150_480, 72, 18, "abc", None, ("team",), ("dedicated",)
+    SLOT, PoolKey("research", "llm"), "hall-2", 150_480, 72, 18, "abc", None, "", ("team",), ("dedicated",)
 )
 WISH = NodeWish(
     slot=SLOT,

@@ -8,7 +8,7 @@ import pytest
 from aifactory.api import names
 from aifactory.backends.kwok import node_body
 from aifactory.backends.nodes import drain_patch, merged_taints, read_node, read_pod, relabel_patch
-from aifactory.decide.plan import Relabel
+from aifactory.decide.plan import Cause, Relabel
 from aifactory.decide.world import Taint
 from unit.shell.made import SLOT, STAMP, WISH, created
 
@@ -73,10 +73,10 @@ def test_a_node_with_nothing_but_our_label_is_read() -> None:
 def test_the_time_that_draining_began_reads_back() -> None:
     since = datetime(2026, 11, 24, 9, 30, 1, 250, tzinfo=UTC)
     obj = created()
-    obj["metadata"]["annotations"] |= drain_patch(since)["metadata"]["annotations"]
+    obj["metadata"]["annotations"] |= drain_patch(since, Cause.POWER_LIMIT)["metadata"]["annotations"]
     stamp = read_node(obj).stamp
     assert stamp is not None
-    assert stamp.draining_since == since
+    assert (stamp.draining_since, stamp.draining_for) == (since, Cause.POWER_LIMIT)
 
 
 class TestTaints:

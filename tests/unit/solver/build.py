@@ -67,6 +67,7 @@ class Pool:
     frozen: bool
     changed: bool
     uprooted: bool
+    displaced: int
     topology: Topology
     level: str | None
     spread: int
@@ -127,6 +128,7 @@ class World:
         frozen: bool = False,
         changed: bool = False,
         uprooted: bool = False,
+        displaced: int = 0,
         pack: str | None = None,
         spread: int = 0,
         over: str = "factory",
@@ -150,6 +152,7 @@ class World:
             frozen=frozen,
             changed=changed,
             uprooted=uprooted,
+            displaced=displaced,
             topology=topology,
             level=level,
             spread=spread,
@@ -233,6 +236,7 @@ class World:
             frozen=bools(pool.frozen for pool in pools),
             changed=bools(pool.changed for pool in pools),
             uprooted=bools(pool.uprooted for pool in pools),
+            displaced=ints(pool.displaced for pool in pools),
             topology=ints(pool.topology for pool in pools),
             topology_level=ints(levels.index(pool.level) if pool.level else -1 for pool in pools),
             spread=ints(pool.spread for pool in pools),

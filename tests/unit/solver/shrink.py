@@ -20,6 +20,7 @@ POOL: tuple[str, ...] = (
     "frozen",
     "changed",
     "uprooted",
+    "displaced",
 )
 POOL += ("topology", "topology_level", "spread", "allowed")
 
@@ -63,7 +64,7 @@ def _smaller(problem: Problem) -> Iterator[Problem]:
     for name in ("row_leave", "row_locked", "frozen", "changed", "uprooted", "preemptible"):
         for index in np.flatnonzero(getattr(problem, name)).tolist():
             yield _with(problem, name, index, False)
-    for name in ("cell_leaving", "leaving_watts", "fixed_watts", "purpose"):
+    for name in ("cell_leaving", "leaving_watts", "fixed_watts", "purpose", "displaced"):
         for index in np.flatnonzero(getattr(problem, name)).tolist():
             yield _with(problem, name, index, 0)
     for name in ("cell_units", "row_units", "limit", "need", "minimum", "row_watts"):
@@ -156,6 +157,7 @@ def _pool(problem: Problem, pool: int) -> str:
         frozen=(problem.frozen[pool], False),
         changed=(problem.changed[pool], False),
         uprooted=(problem.uprooted[pool], False),
+        displaced=(problem.displaced[pool], 0),
         pack=(None if spread or not kind else place, None),
         spread=(spread, 0),
         over=(place if spread else "factory", "factory"),

@@ -25,6 +25,7 @@ CHANGES = (
     "resized",
     "watts",
     "leaving",
+    "cut off",
     "paused",
     "fixed",
 )
@@ -232,6 +233,7 @@ class Draft:
             frozen=_bools([pool.frozen for pool in pools]),
             changed=_bools([pool.changed and bool(self.rows_of(n)) for n, pool in enumerate(pools)]),
             uprooted=_bools([pool.uprooted and bool(self.rows_of(n)) for n, pool in enumerate(pools)]),
+            displaced=_ints([pool.displaced for pool in pools]),
             topology=_ints([pool.topology for pool in pools]),
             topology_level=_ints([pool.level for pool in pools]),
             spread=_ints([pool.spread for pool in pools]),
@@ -271,6 +273,7 @@ class Pool:
     frozen: bool = False
     changed: bool = False
     uprooted: bool = False
+    displaced: int = 0
 
 
 # The fleet
@@ -538,6 +541,21 @@ def _units_are_leaving(draft: Draft, rng: Rng) -> None:
             draft.leaving[draft.cell_domain[cell]] += units * draft.cell_watts[cell]
 
 
+def _releases_are_cut_off(draft: Draft, rng: Rng) -> None:
+    """Some units of standing pools are being released, and what was to follow did not."""
+    for number, pool in enumerate(draft.pools):
+        rows = [row for row in draft.rows_of(number) if not row.locked]
+        if not rows or rng.random() > 0.2:
+            continue
+        row = rows[int(rng.integers(len(rows)))]
+        units = int(rng.integers(1, row.units + 1))
+        row.units -= units
+        draft.cell_leaving[row.cell] += units
+        draft.leaving[draft.cell_domain[row.cell]] += units * row.watts
+        pool.uprooted, pool.displaced = True, units * int(rng.integers(2))
+    draft.rows = [row for row in draft.rows if row.units]
+
+
 def _pools_pause(draft: Draft, rng: Rng) -> None:
     for pool in draft.pools:
         pool.frozen = bool(rng.random() < 0.15)
@@ -559,6 +577,7 @@ _CHANGE = {
     "resized": _pools_are_resized,
     "watts": _watts_rise,
     "leaving": _units_are_leaving,
+    "cut off": _releases_are_cut_off,
     "paused": _pools_pause,
     "fixed": _strays_appear,
 }
@@ -589,6 +608,7 @@ def afterwards(problem: Problem, solution: Solution) -> Problem:
         row_fits=np.concatenate((problem.row_fits[rows], np.ones(added, np.bool_))),
         changed=problem.changed & ~moved & np.isin(np.arange(problem.pools), pools),
         uprooted=np.zeros(problem.pools, np.bool_),
+        displaced=np.zeros(problem.pools, np.int64),
     )
 
 
