@@ -14,6 +14,7 @@ from aifactory.api import columns, names
 from aifactory.api.base import Model, Rule
 from aifactory.api.catalogue import System, catalogue
 from aifactory.api.crd import crd
+from aifactory.api.meta import ObjectMeta
 from aifactory.api.quantity import show_power
 from aifactory.cli.app import app
 from aifactory.decide import World, decide
@@ -272,7 +273,7 @@ def _small_world() -> World:
     """One factory whose status has all that metrics show."""
     tight = {"domain": "hall", "limit": 1, "committed": 1}
     status = {"power": {"limit": 1, "committed": 1, "reserved": 1, "free": 0}, "tightest": [tight]}
-    return World(refused=(Refused("AIFactory", "", "site", 1, "", status),))
+    return World(refused=(Refused("AIFactory", ObjectMeta(name="site", generation=1), "", status),))
 
 
 # The command line and the catalogue

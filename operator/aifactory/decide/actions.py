@@ -43,6 +43,11 @@ def _finalizers(case: Case) -> list[Action]:
         unseen = {p.factory for p in pool.status.placements} & case.world.unknown
         if meta.deletion_timestamp is not None and held and key_of(pool) not in owned and not unseen:
             actions.append(Finalizer("GPUPool", meta.namespace, meta.name, add=False))
+    for it in case.world.refused:
+        occupied = it.name in carrying if it.kind == "AIFactory" else PoolKey(it.namespace, it.name) in owned
+        held = names.FINALIZER in it.metadata.finalizers
+        if it.going and held and not occupied and not case.world.unknown:
+            actions.append(Finalizer(it.kind, it.namespace, it.name, add=False))
     for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
         meta = factory.metadata
         held = names.FINALIZER in meta.finalizers

@@ -128,8 +128,8 @@ def _refused(refused: Refused, now: datetime) -> StatusWrite:
     ]
     status = {
         **refused.status,
-        "observedGeneration": refused.generation,
-        "conditions": conditions(verdicts, before, refused.generation, now),  # type: ignore[arg-type]
+        "observedGeneration": refused.metadata.generation,
+        "conditions": conditions(verdicts, before, refused.metadata.generation, now),  # type: ignore[arg-type]
     }
     return StatusWrite(refused.kind, refused.namespace, refused.name, status)
 

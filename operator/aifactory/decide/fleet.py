@@ -103,8 +103,10 @@ def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) 
             together[slot._replace(slot=0) if node.stamp.unit_nodes > 1 else slot].append(node)
 
     pools = {key_of(pool): pool for pool in world.pools}
-    known = {*pools, *(PoolKey(r.namespace, r.name) for r in world.refused if r.kind == "GPUPool")}
+    refused = {PoolKey(r.namespace, r.name): r for r in world.refused if r.kind == "GPUPool"}
+    known = {*pools, *refused}
     going = {key for key, pool in pools.items() if pool.metadata.deletion_timestamp is not None}
+    going |= {key for key, pool in refused.items() if pool.going}
     units = []
     for slot, nodes in sorted(together.items()):
         nodes.sort(key=lambda node: node.name)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from aifactory.api import names
 from aifactory.api.factory import AIFactory
+from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
 
 
@@ -115,14 +116,30 @@ class Claim:
 
 @dataclass(frozen=True)
 class Refused:
-    """An object that no reading gives sense to; it is reported and its nodes stay as they are."""
+    """An object that no reading gives sense to; it is reported and its nodes stay as they are.
+
+    It can be deleted like any other: that needs no sense of its spec.
+    """
 
     kind: str
-    namespace: str
-    name: str
-    generation: int
+    metadata: ObjectMeta
     message: str
     status: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace, empty for a factory."""
+        return self.metadata.namespace
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.metadata.name
+
+    @property
+    def going(self) -> bool:
+        """Whether it is being deleted."""
+        return self.metadata.deletion_timestamp is not None
 
 
 @dataclass(frozen=True)

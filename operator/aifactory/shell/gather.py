@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from aifactory.api import names
 from aifactory.api.factory import AIFactory
+from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, parse_factory, parse_pool
 from aifactory.backends.port import Backend, Kind, Object
@@ -102,13 +103,10 @@ def _parse(obj: Object, parse: Callable[[Mapping[str, Any]], Resource]) -> Resou
     try:
         return parse(obj)
     except Invalid as invalid:
-        meta = obj["metadata"]
         message = "; ".join(str(problem) for problem in invalid.problems)
         return Refused(
             kind=obj["kind"],
-            namespace=meta.get("namespace", ""),
-            name=meta["name"],
-            generation=meta["generation"],
+            metadata=ObjectMeta.model_validate(obj["metadata"]),
             message=message,
             status=obj.get("status") or {},
         )

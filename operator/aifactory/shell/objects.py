@@ -40,11 +40,12 @@ class Objects:
         found = [("AIFactory", f.metadata, f.status) for f in world.factories]
         found += [("GPUPool", p.metadata, p.status) for p in world.pools]  # type: ignore[misc]
         self._meta: dict[Key, ObjectMeta] = {Key(k, m.namespace, m.name): m for k, m, _ in found}
-        self._version = {key: meta.resource_version for key, meta in self._meta.items()}
         self._status: dict[Key, Status | None] = {Key(k, m.namespace, m.name): s for k, m, s in found}
         for refused in world.refused:
             key = Key(refused.kind, refused.namespace, refused.name)
+            self._meta[key] = refused.metadata
             self._status[key] = _read(refused.kind, refused.status)
+        self._version = {key: meta.resource_version for key, meta in self._meta.items()}
 
     def uid(self, key: Key) -> str:
         """The resource's uid; empty where it is not known."""

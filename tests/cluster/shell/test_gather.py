@@ -77,7 +77,7 @@ async def test_an_object_that_makes_no_sense_is_refused_by_field(
     kubectl("patch", OURS[0], site, "--type=merge", f"-p={change}")
     world = await gather(client, drivers(client), Memory())
     (refused,) = [r for r in world.refused if r.name == site]
-    assert (refused.kind, refused.generation) == ("AIFactory", 2)
+    assert (refused.kind, refused.metadata.generation) == ("AIFactory", 2)
     assert refused.message.startswith("spec.outOfService: ")
     assert "row-9" in refused.message
 

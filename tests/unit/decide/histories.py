@@ -13,6 +13,7 @@ from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from aifactory.api.meta import ObjectMeta
 from aifactory.api.reading import Invalid
 from aifactory.decide import Plan
 from aifactory.decide.plan import Drain, Order
@@ -26,6 +27,9 @@ from unit.decide.room import below_minimum
 from unit.decide.state import Fault
 
 DICE = st.integers(0, 2**32 - 1).map(Random)
+
+
+NONSENSE = ObjectMeta(namespace="tenant-0", name="nonsense", generation=1)
 
 
 class Histories(RuleBasedStateMachine):
@@ -203,7 +207,7 @@ class Histories(RuleBasedStateMachine):
         plan = self.it.decide()
         other = self.it.copy()
         other.backwards = True
-        other.refused["tenant-0/nonsense"] = Refused("GPUPool", "tenant-0", "nonsense", 1, "found 7")
+        other.refused["tenant-0/nonsense"] = Refused("GPUPool", NONSENSE, "found 7")
         again = other.decide()
         if again.actions != plan.actions:
             raise Fault(f"the same world in another order gives {again.actions} for {plan.actions}")

@@ -5,6 +5,7 @@ Every write of every cycle is judged by the promises, so that each test that use
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 from aifactory.api import names
@@ -43,7 +44,7 @@ class Cluster(Simulator):
                 }
                 asked = asked.model_copy(update={"status": old.status})
             elif path in self.refused:
-                meta["generation"] = self.refused[path].generation + 1
+                meta["generation"] = self.refused[path].metadata.generation + 1
             self.words[path] = thing
             metadata = asked.metadata.model_copy(update=meta)
             self.store(path, asked.model_copy(update={"metadata": metadata}))
@@ -56,26 +57,23 @@ class Cluster(Simulator):
     def delete(self, *paths: str) -> Self:
         """`kubectl delete`: gone at once, or marked where a finalizer holds it."""
         for path in paths:
-            it = self.objects[path]
+            it = self.objects.get(path) or self.refused[path]
             if not it.metadata.finalizers:
                 self.remove(path)
             elif it.metadata.deletion_timestamp is None:
-                meta = {"deletion_timestamp": self.now, "generation": it.metadata.generation + 1}
-                self.store(path, it.model_copy(update={"metadata": it.metadata.model_copy(update=meta)}))
+                marks = {"deletion_timestamp": self.now, "generation": it.metadata.generation + 1}
+                meta = it.metadata.model_copy(update=marks)
+                if isinstance(it, Refused):
+                    self.refused[path] = replace(it, metadata=meta)
+                else:
+                    self.store(path, it.model_copy(update={"metadata": meta}))
         return self
 
     def spoil(self, path: str, message: str = "spec.systems: found 7") -> Self:
         """Turn an object into one that cannot be read, as another version may have written it."""
         it = self.objects.pop(path)
-        namespace, _, name = path.rpartition("/")
-        self.refused[path] = Refused(
-            kind=type(it).__name__,
-            namespace=namespace,
-            name=name,
-            generation=it.metadata.generation + 1,
-            message=message,
-            status=self.statuses.get(path, {}),
-        )
+        meta = it.metadata.model_copy(update={"generation": it.metadata.generation + 1})
+        self.refused[path] = Refused(type(it).__name__, meta, message, self.statuses.get(path, {}))
         return self
 
     def mark(self, *nodes: str, broken: bool = True) -> Self:

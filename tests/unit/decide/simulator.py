@@ -26,7 +26,7 @@ from aifactory.decide.plan import (
     StatusWrite,
 )
 from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Node, Pod
+from aifactory.decide.world import Node, Pod, Refused
 from unit.decide.state import Fault, State
 
 Write = StatusWrite | Action
@@ -152,15 +152,18 @@ class Simulator(State):
 
     def _finalizer(self, it: Finalizer) -> None:
         path = f"{it.namespace}/{it.name}" if it.kind == "GPUPool" else it.name
-        if path not in self.objects:
+        before = self.objects.get(path) or self.refused.get(path)
+        if before is None:
             return
-        before = self.objects[path]
         meta = before.metadata
         held = tuple(f for f in meta.finalizers if f != names.FINALIZER)
         if it.add and meta.deletion_timestamp is not None:
             raise Fault(f"{path} gets a finalizer while it is being deleted")
         meta = meta.model_copy(update={"finalizers": (*held, names.FINALIZER) if it.add else held})
-        self.objects[path] = before.model_copy(update={"metadata": meta})
+        if isinstance(before, Refused):
+            self.refused[path] = replace(before, metadata=meta)
+        else:
+            self.objects[path] = before.model_copy(update={"metadata": meta})
         if meta.deletion_timestamp is not None and not meta.finalizers:
             self.remove(path)
 

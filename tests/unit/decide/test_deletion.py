@@ -129,6 +129,25 @@ def test_a_refused_pool_takes_up_its_nodes_when_it_makes_sense_again() -> None:
     assert it.says("a/train", "Ready") == "True: Ready"
 
 
+def test_a_refused_pool_can_be_deleted_and_goes_after_its_nodes() -> None:
+    it = settled(DFW, pool("a/train", boxes(2)), linger=2).spoil("a/train").settle()
+    it.delete("a/train")
+    it.cycle()
+    assert "a/train" in it.refused
+    assert len(it.nodes_of("a/train")) == 2
+    it.settle()
+    assert it.refused == {}
+    assert it.nodes == {}
+
+
+def test_a_refused_factory_can_be_deleted_once_nothing_stands_there() -> None:
+    it = settled(DFW, SJC, pool("a/train", boxes(2))).spoil("sjc").spoil("dfw").settle()
+    it.delete("dfw", "sjc").settle()
+    assert set(it.refused) == {"dfw"}
+    it.lose(*it.nodes_of("a/train")).settle()
+    assert it.refused == {}
+
+
 def test_a_refused_factory_is_left_as_it_is() -> None:
     it = settled(DFW, pool("a/train", boxes(2)), SJC)
     before = there(it, "dfw")
