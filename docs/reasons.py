@@ -60,10 +60,17 @@ REASONS: Final = (
     Reason(
         FACTORY,
         "DrainBlocked",
-        "WithinLimits=False, Ready=False",
+        "Reconciling=True; above a limit also WithinLimits=False, Ready=False",
         "Units have to go, and pods on them may not be evicted yet. The message has the watts, the budget "
         "and the time left.",
         "loosen the PodDisruptionBudget, or wait for drainTimeoutSeconds",
+    ),
+    Reason(
+        FACTORY,
+        "ReleaseOverdue",
+        "Ready=False, Stalled=True; above a limit also WithinLimits=False",
+        "Nodes are still there 15 minutes after their drain timeout, and still count.",
+        "see what holds them: a finalizer on the Node, or the backend",
     ),
     Reason(
         FACTORY,
@@ -139,6 +146,21 @@ REASONS: Final = (
     ),
     Reason(POOL, "Placed", "Placed=True", "All GPUs that it wants are placed."),
     Reason(POOL, "Provisioned", "Provisioned=True", "All placed nodes exist."),
+    Reason(
+        POOL,
+        "DrainBlocked",
+        "Reconciling=True",
+        "Units are being released, and pods on them may not be evicted yet. The message has the budget and "
+        "the time left.",
+        "loosen the PodDisruptionBudget, or wait for drainTimeoutSeconds",
+    ),
+    Reason(
+        POOL,
+        "ReleaseOverdue",
+        "Stalled=True, where Ready=False",
+        "Nodes of the pool are still there 15 minutes after their drain timeout, and keep it from going on.",
+        "see what holds them: a finalizer on the Node, or the backend",
+    ),
     Reason(
         POOL,
         "InsufficientPower",

@@ -212,7 +212,7 @@ def test_an_object_that_makes_no_sense_is_reported_and_stops_nobody(
     apply(kubectl, factory(bad, outOfService=["row-7"]))
     apply(kubectl, pool("llm", namespace, 8, site))
     ready(kubectl, "llm", namespace)
-    found = wait_until(lambda: condition(seen(), "Stalled"), "the factory that makes no sense has a condition")
+    found = wait_until(lambda: condition(seen(), "Stalled"), "the bad factory has a condition")
     assert found["reason"] == "InvalidSpec"
     assert "spec.outOfService" in found["message"]
     assert "row-7" in found["message"]

@@ -44,7 +44,7 @@ class FactoryPrinted(Model):
     free: Annotated[str, Field(max_length=32)] = ""
     """The free power, rounded: 21.5 MW."""
     tightest: Annotated[str, Field(max_length=160)] = ""
-    """The limit that binds first and how full it is: hall-2/row-5 93%."""
+    """The limit that binds first and how full it is: hall-2/row-5 93 %."""
 
 
 class AIFactoryStatus(Model):

@@ -11,11 +11,11 @@ from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.plan import Action, Cause, Complete, Delete, Drain, Evict, Finalizer, Hold, Order
+from aifactory.decide.releases import drain_timeout, drain_timeouts
 from aifactory.decide.wish import new_stamp, node_wish, relabel, slots_of, standing_stamp
 from aifactory.decide.world import PoolKey, key_of
 
-DRAIN_TIMEOUT_SECONDS = 600  # for nodes whose pool object is gone
-DRAIN_POLL_SECONDS = 1.0  # pods are not watched while they leave
+DRAIN_POLL_SECONDS = 5.0  # pods are not watched while they leave; as often as `kubectl drain` asks
 
 
 def act(case: Case, assignment: Assignment, now: datetime) -> tuple[Action, ...]:
@@ -62,14 +62,14 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
     """Cordon, drain and delete what has to go; a unit counts until its last node is gone."""
     leaving = [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]
     going = [unit for units in assignment.go.values() for unit in units]
-    timeouts: dict[PoolKey | None, int] = {key_of(p): p.spec.drain_timeout_seconds for p in case.world.pools}
+    timeouts = drain_timeouts(case)
     pods: dict[str, list[Evict]] = {}
     for pod in case.world.pods:
         pods.setdefault(pod.node, []).append(Evict(pod))
     drains: list[Action] = []
     rest: list[Action] = []
     for unit in sorted([*leaving, *going], key=lambda unit: unit.slot):
-        timeout = timeouts.get(unit.pool, DRAIN_TIMEOUT_SECONDS)
+        timeout = drain_timeout(timeouts, unit)
         cause = _cause(case, unit)
         for node in unit.nodes:
             since = node.stamp.draining_since if node.stamp else None
@@ -79,7 +79,7 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
                 drains.append(Drain(node, since or now, cause))
                 continue
             staying = pods.get(node.name, [])
-            late = (now - since).total_seconds() >= timeout
+            late = now - since >= timeout
             if staying and not late:
                 rest += [evict for evict in staying if not evict.pod.evicted]
             elif node.out_of_service and unit.pool in case.index:

@@ -16,6 +16,7 @@ from aifactory.decide.placings import placings
 from aifactory.decide.plan import SLOW_START, Action, Delete, Event, Placing, Plan, StatusWrite
 from aifactory.decide.pool_report import pool_events, pool_facts, pool_status
 from aifactory.decide.why import Why, why
+from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, Refused, World, key_of
 from aifactory_solver import Explainer, solve
 
@@ -62,8 +63,10 @@ def _advice(world: World, placed: _Placings, placer: Placer) -> dict[PoolKey, st
     for pool in case.pools:
         then = placings(case, assignment, key_of(pool))
         if _shape(then) != _shape(placed.get(key_of(pool), ())):
-            where = ", ".join(f"{p.units} units in {p.factory}/{p.domain}".rstrip("/") for p in then[:5])
-            more = f" and {len(then) - 5} more places" if len(then) > 5 else ""
+            where = ", ".join(
+                f"{counted(p.units, 'unit')} in {p.factory}/{p.domain}".rstrip("/") for p in then[:5]
+            )
+            more = f" and {counted(len(then) - 5, 'more place')}" if len(then) > 5 else ""
             advice[key_of(pool)] = f"If nothing were paused it would have {where or 'nothing'}{more}."
     return advice
 

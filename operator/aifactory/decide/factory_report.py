@@ -1,19 +1,20 @@
 """A factory's status: the limit in force, what is committed, what binds, and what is in the way."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from aifactory.api.catalogue import systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.quantity import show_power
-from aifactory.decide.actions import DRAIN_TIMEOUT_SECONDS
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
-from aifactory.decide.conditions import Verdict, conditions, reason_of, stamp
+from aifactory.decide.conditions import Verdict, conditions, reason_of
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.plan import SLOW_START, Event, Placing, StatusWrite
-from aifactory.decide.world import PoolKey, key_of
+from aifactory.decide.releases import OVERDUE, hindrance
+from aifactory.decide.words import counted
+from aifactory.decide.world import PoolKey
 
 _TIGHTEST = 3
 
@@ -95,26 +96,35 @@ def _print_tightest(tightest: list[dict[str, Any]], committed: int, limit: int) 
 def _verdicts(
     case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit], going: list[Unit], *, now: datetime
 ) -> list[Verdict]:
-    within = _within_limits(case, factory, ledger, units, going)
+    within = _within_limits(case, factory, ledger, going, now)
+    hindered = hindrance(case, going, now)
+    overdue = hindered is not None and hindered[0] == OVERDUE
     blockers = _blockers(case, factory, units)
+    if hindered and overdue:
+        blockers.append(hindered)
     if blockers:
         ready = Verdict("Ready", False, *blockers[0])
     elif within.status:
-        ready = Verdict("Ready", True, "Paused" if factory.spec.paused else "AsPlanned", "")
+        paused = Verdict("Ready", True, "Paused", "Planned and reported; nothing is done while it is paused.")
+        planned = Verdict("Ready", True, "AsPlanned", "Everything here is as planned.")
+        ready = paused if factory.spec.paused else planned
     else:
         ready = Verdict("Ready", False, within.reason, within.message)
     verdicts = [ready, within]
     starting = sum(not n.ready and now - n.created < SLOW_START for u in units for n in u.nodes)
-    if going or starting:
-        message = f"{len(going)} units are being released, {starting} nodes are not ready yet."
-        verdicts.append(Verdict("Reconciling", True, "Releasing" if going else "NodesStarting", message))
+    if (going or starting) and not overdue:
+        parts = [f"Being released: {counted(len(going), 'unit')}."] if going else []
+        parts += [f"Not ready yet: {counted(starting, 'node')}."] if starting else []
+        parts += [hindered[1]] if hindered else []
+        reason = hindered[0] if hindered else "Releasing" if going else "NodesStarting"
+        verdicts.append(Verdict("Reconciling", True, reason, " ".join(parts)))
     elif not ready.status:
         verdicts.append(Verdict("Stalled", True, ready.reason, ready.message))
     return verdicts
 
 
 def _within_limits(
-    case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit], going: list[Unit]
+    case: Case, factory: AIFactory, ledger: Ledger, going: list[Unit], now: datetime
 ) -> Verdict:
     layout, first = case.layouts[factory.metadata.name], case.first_domain[factory.metadata.name]
     over = [
@@ -131,22 +141,11 @@ def _within_limits(
         return Verdict(
             "WithinLimits", False, "Paused", f"{message}; the factory is paused, so nothing is shed."
         )
-    blocked = [(node, unit) for unit in units for node in unit.nodes if case.world.refusals.get(node.name)]
-    if blocked:
-        return Verdict("WithinLimits", False, "DrainBlocked", f"{message}; {_blocked(case, blocked)}")
+    if hindered := hindrance(case, going, now):
+        return Verdict("WithinLimits", False, hindered[0], f"{message}; {hindered[1]}")
     if going:
         return Verdict("WithinLimits", False, "Shedding", f"{message}; units are being released.")
     return Verdict("WithinLimits", False, "OverLimit", f"{message}; nothing is left there to shed.")
-
-
-def _blocked(case: Case, blocked: list[tuple[Any, Unit]]) -> str:
-    node, unit = blocked[0]
-    pool = next((p for p in case.world.pools if key_of(p) == unit.pool), None)
-    timeout = pool.spec.drain_timeout_seconds if pool else DRAIN_TIMEOUT_SECONDS
-    since = node.stamp.draining_since if node.stamp else None
-    until = f" until {stamp(since + timedelta(seconds=timeout))}" if since else ""
-    watts = sum({u.slot: u.watts for _, u in blocked}.values())
-    return f"{watts} W wait for pods that may not be evicted yet{until}: {case.world.refusals[node.name]}"
 
 
 def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[str, str]]:
@@ -171,7 +170,10 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
         )
     if factory.metadata.deletion_timestamp is not None and units:
         found.append(
-            ("Deleting", f"{len(units)} units still stand here; set spec.drain: true to empty the factory.")
+            (
+                "Deleting",
+                f"Still here: {counted(len(units), 'unit')}; set spec.drain: true to empty the factory.",
+            )
         )
     systems = systems_of(factory.spec)
     unknown = sorted({racks.system for racks in factory.spec.racks if racks.system not in systems})
@@ -191,7 +193,7 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
         found.append(
             (
                 "InTheWay",
-                f"{len(gone)} units stand where the spec has no rack for them: {', '.join(where[:5])}.",
+                f"The spec has no rack for {counted(len(gone), 'unit')} here: {', '.join(where[:5])}.",
             )
         )
     return found

@@ -13,7 +13,9 @@ from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions, reason_of
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.plan import SLOW_START, Event, Placing, StatusWrite
+from aifactory.decide.releases import OVERDUE, hindrance
 from aifactory.decide.why import Why
+from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, key_of
 
 
@@ -31,6 +33,7 @@ class PoolFacts:
     no_longer_matches: bool  # stands where its factory's changed spec no longer fits it
     advice: str  # what would be done if nothing were paused
     stuck: tuple[str, str] | None  # (reason, message): something is missing or has to go, and nothing is done
+    hindered: tuple[str, str] | None  # (reason, message): what holds up a release
 
     @property
     def key(self) -> PoolKey:
@@ -81,13 +84,14 @@ def pool_facts(
         no_longer_matches=misfit and not changed,
         advice=advice,
         stuck=_stuck(case, pool, stuck) if stuck else None,
+        hindered=hindrance(case, going, now),
     )
 
 
 def _stuck(case: Case, pool: GPUPool, units: list[Unit]) -> tuple[str, str]:
     """Why nothing is done about units that have lost nodes or have to go."""
     names = sorted({unit.slot.factory for unit in units})
-    where = f"{len(units)} units in {', '.join(names)} have lost nodes or have to go"
+    where = f"Lost nodes, or has to go: {counted(len(units), 'unit')} in {', '.join(names)}"
     paused = {f.metadata.name for f in case.world.factories if f.spec.paused}
     if pool.spec.paused or set(names) <= paused:
         return (
@@ -147,10 +151,13 @@ def _where(placings: tuple[Placing, ...]) -> str:
 def _verdicts(facts: PoolFacts) -> list[Verdict]:
     ready, placed, provisioned = _ready(facts), _placed(facts), _provisioned(facts)
     verdicts = [ready, placed, provisioned]
-    if facts.ordered or facts.going:
+    overdue = facts.hindered is not None and facts.hindered[0] == OVERDUE
+    if facts.ordered or (facts.going and not overdue):
         verdicts.append(Verdict("Reconciling", True, *_under_way(facts)))
     elif not ready.status and facts.stuck:
         verdicts.append(Verdict("Stalled", True, *facts.stuck))
+    elif not ready.status and facts.hindered and overdue:
+        verdicts.append(Verdict("Stalled", True, *facts.hindered))
     elif not ready.status and facts.why:
         verdicts.append(Verdict("Stalled", True, facts.why.reason, facts.why.message))
     elif not ready.status and facts.slow:
@@ -164,7 +171,7 @@ def _ready(facts: PoolFacts) -> Verdict:
     minimum, wish = facts.pool.spec.minimum, facts.pool.spec.gpus
     numbers = f"{facts.ready} of {wish} GPUs are ready, {facts.placed} are placed."
     if facts.pool.metadata.deletion_timestamp is not None:
-        return Verdict("Ready", False, "Deleting", f"{facts.going} units are being released.")
+        return Verdict("Ready", False, "Deleting", f"Being released: {counted(facts.going, 'unit')}.")
     if facts.ready >= minimum:
         if facts.placed < wish:
             return Verdict("Ready", True, "PartlyPlaced", numbers)
@@ -173,7 +180,10 @@ def _ready(facts: PoolFacts) -> Verdict:
         return Verdict("Ready", False, facts.why.reason, facts.why.message)
     if facts.slow:
         return Verdict(
-            "Ready", False, "NodesNotReady", f"{facts.slow} nodes are not ready after 15 minutes. {numbers}"
+            "Ready",
+            False,
+            "NodesNotReady",
+            f"Not ready after 15 minutes: {counted(facts.slow, 'node')}. {numbers}",
         )
     return Verdict("Ready", False, "NodesStarting", numbers)
 
@@ -209,16 +219,19 @@ def _provisioned(facts: PoolFacts) -> Verdict:
         return Verdict("Provisioned", False, "Ordering", f"{nodes - facts.ordered} of {nodes} nodes exist.")
     if not nodes and facts.pool.spec.gpus:
         return Verdict("Provisioned", False, "NothingPlaced", "No node is placed.")
-    return Verdict("Provisioned", True, "Provisioned", f"All {nodes} nodes exist.")
+    return Verdict("Provisioned", True, "Provisioned", f"{nodes} of {nodes} nodes exist.")
 
 
 def _under_way(facts: PoolFacts) -> tuple[str, str]:
     parts = []
     if facts.ordered:
-        parts.append(f"{facts.ordered} nodes are ordered or wait for room that is being vacated")
+        parts.append(f"Ordered, or waiting for room that is being vacated: {counted(facts.ordered, 'node')}.")
     if facts.going:
-        parts.append(f"{facts.going} units are being released")
-    return ("Ordering" if facts.ordered else "Releasing"), " and ".join(parts) + "."
+        parts.append(f"Being released: {counted(facts.going, 'unit')}.")
+    if facts.hindered:
+        parts.append(facts.hindered[1])
+    reason = facts.hindered[0] if facts.hindered else "Ordering" if facts.ordered else "Releasing"
+    return reason, " ".join(parts)
 
 
 def pool_events(facts: PoolFacts, write: StatusWrite) -> list[Event]:

@@ -7,6 +7,7 @@ from aifactory.api.pool import GPUPool
 from aifactory.api.quantity import show_power
 from aifactory.decide.case import Case
 from aifactory.decide.standing import allows
+from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Shortage
 
@@ -47,7 +48,7 @@ class Why:
         if self.short_watts:
             return f"{where} {show_power(self.short_watts)} short"
         if self.short_units:
-            return f"{where} {self.short_units} units short"
+            return f"{where} {counted(self.short_units, 'unit')} short"
         return self.reason
 
 
@@ -108,12 +109,11 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
     if spread and -(-pool.spec.gpus // gpus) < spread.at_least:
         return Why(
             "NeverFits",
-            f"{pool.spec.gpus} GPUs are {-(-pool.spec.gpus // gpus)} units of {system}, fewer than the "
-            f"{spread.at_least} places to spread over.",
+            f"{pool.spec.gpus} GPUs are {counted(-(-pool.spec.gpus // gpus), 'unit')} of {system}, "
+            f"fewer than the {spread.at_least} places to spread over.",
         )
-    asked = (
-        f"needs {shortage.units} more units of {system} ({show_power(shortage.units * shortage.unit_watts)})"
-    )
+    power = show_power(shortage.units * shortage.unit_watts)
+    asked = f"needs {counted(shortage.units, 'more unit')} of {system} ({power})"
     if shortage.most + case.blocked.get(case.systems[shortage.system], 0) < shortage.units:
         return Why(
             "NeverFits",
@@ -127,7 +127,7 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
         free = max(0, shortage.left[domain])
         return Why(
             "InsufficientPower",
-            f"It {asked}; {shortage.fits} fit. It would fit if {change}.",
+            f"It {asked}; there is room for {shortage.fits}. It would fit if {change}.",
             factory=factory,
             domain=instance.name,
             limit=instance.limit,
@@ -136,16 +136,16 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
             short_watts=short,
         )
     if shortage.near < 0:
-        where = f"{shortage.units} slots were free in a place of its topology"
+        where = f"{counted(shortage.units, 'slot')} were free in a place of its topology"
         return Why(
             "InsufficientUnits",
-            f"It {asked}; none fits. It would fit if {where}.",
+            f"It {asked}; there is room for none. It would fit if {where}.",
             short_units=shortage.units,
         )
     factory, instance = case.layout_domain(shortage.near)
     return Why(
         "InsufficientUnits",
-        f"It {asked}; {shortage.fits} fit. It would fit if {change}.",
+        f"It {asked}; there is room for {shortage.fits}. It would fit if {change}.",
         factory=factory,
         domain=instance.name,
         short_units=shortage.units_short or shortage.units - shortage.fits,
@@ -156,7 +156,8 @@ def _change(case: Case, shortage: Shortage) -> str:
     parts = []
     if shortage.units_short:
         factory, instance = case.layout_domain(shortage.near)
-        parts.append(f"{shortage.units_short} more units were free in {_name(factory, instance.name)}")
+        missing = counted(shortage.units_short, "more unit")
+        parts.append(f"{missing} were free in {_name(factory, instance.name)}")
     for domain, watts in shortage.raises:
         factory, instance = case.layout_domain(domain)
         parts.append(f"{_name(factory, instance.name)} carried {watts} W more ({show_power(watts)})")

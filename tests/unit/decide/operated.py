@@ -196,6 +196,11 @@ class Cluster(Simulator):
         found = self.conditions(path).get(kind)
         return f"{found.status}: {found.reason}" if found else ""
 
+    def tells(self, path: str, kind: str) -> str:
+        """A condition's message, or nothing."""
+        found = self.conditions(path).get(kind)
+        return found.message if found else ""
+
 
 def puts_in_force(it: Write) -> bool:
     """Whether a write changes which limits are in force."""

@@ -229,6 +229,38 @@ def test_a_blocked_drain_is_reported_with_watts_and_time() -> None:
     assert "budget keep-all" in within["message"]
 
 
+def test_a_blocked_drain_is_reported_within_the_limits_too() -> None:
+    it = settled(DFW, pool("a/train", boxes(3), drain_timeout=100), busy=True, budgets=frozenset({"a/train"}))
+    since = it.edit("a/train", gpus=0).now
+    it.cycle()
+    it.cycle()
+    it.cycle()
+    until = since + timedelta(seconds=100)
+    for path in ("dfw", "a/train"):
+        said = it.says(path, "Reconciling")
+        assert said.startswith("True: DrainBlocked")
+        assert f"until {until:%Y-%m-%dT%H:%M:%SZ}" in it.tells(path, "Reconciling")
+        assert "budget keep-all" in it.tells(path, "Reconciling")
+    assert it.says("dfw", "WithinLimits") == "True: WithinLimits"
+
+
+def test_a_node_that_never_goes_is_not_progress_for_ever() -> None:
+    it = settled(DFW, pool("a/train", boxes(1), drain_timeout=100), linger=10_000)
+    (name,) = it.nodes
+    it.edit("a/train", gpus=0)
+    for _ in range(3):
+        it.cycle()
+    it.tick(100 + 15 * 60 - 10).cycle()
+    assert it.says("a/train", "Reconciling").startswith("True: Releasing")
+    it.tick(10).cycle()
+    assert it.says("dfw", "Ready").startswith("False: ReleaseOverdue")
+    assert name in it.tells("dfw", "Stalled")
+    assert it.says("a/train", "Ready") == "True: Ready"  # it has all it wishes for
+    assert not it.says("a/train", "Reconciling")
+    it.delete("a/train").cycle()
+    assert it.says("a/train", "Stalled").startswith("True: ReleaseOverdue")
+
+
 def test_the_timeout_counts_from_the_cordon_through_a_restart() -> None:
     it = blocked()
     it.cycle()

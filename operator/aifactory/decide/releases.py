@@ -1,0 +1,58 @@
+"""Releases under way: how long they may take, and what holds them up."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from aifactory.decide.case import Case
+from aifactory.decide.conditions import stamp
+from aifactory.decide.fleet import Unit
+from aifactory.decide.plan import SLOW_START
+from aifactory.decide.world import Node, PoolKey, key_of
+
+OVERDUE = "ReleaseOverdue"
+_UNOWNED = timedelta(seconds=600)  # for nodes whose pool object is gone, or makes no sense
+_LISTED = 3
+
+
+def drain_timeouts(case: Case) -> dict[PoolKey | None, timedelta]:
+    """How long each pool lets a node drain; ask with `drain_timeout` for those that it lacks."""
+    return {key_of(p): timedelta(seconds=p.spec.drain_timeout_seconds) for p in case.world.pools}
+
+
+def drain_timeout(timeouts: dict[PoolKey | None, timedelta], unit: Unit) -> timedelta:
+    """How long a unit's nodes may drain, from their cordon."""
+    return timeouts.get(unit.pool, _UNOWNED)
+
+
+def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, str] | None:
+    """(reason, message) of what holds up the release of units, None where nothing does.
+
+    `ReleaseOverdue` needs somebody to look; `DrainBlocked` ends by itself, at the latest with the timeout.
+    """
+    timeouts = drain_timeouts(case)
+    overdue: list[str] = []
+    blocked: list[tuple[Node, Unit, str]] = []
+    for unit in units:
+        for node in unit.nodes:
+            since = node.stamp.draining_since if node.stamp else None
+            if since is None:
+                continue
+            ends = since + drain_timeout(timeouts, unit)
+            if now >= ends + SLOW_START:
+                overdue.append(node.name)
+            elif node.name in case.world.refusals:
+                blocked.append((node, unit, stamp(ends)))
+    if overdue:
+        return (
+            OVERDUE,
+            "Still there 15 minutes after their drain timeout: "
+            f"{', '.join(overdue[:_LISTED])}{' ...' if len(overdue) > _LISTED else ''}. "
+            "Something else holds them, such as a finalizer on the Node or a backend that does not answer.",
+        )
+    if blocked:
+        node, _, ends_at = blocked[0]
+        watts = sum({unit.slot: unit.watts for _, unit, _ in blocked}.values())
+        refusal = case.world.refusals[node.name]
+        message = f"{watts} W wait for pods that may not be evicted yet, until {ends_at}: {refusal}"
+        return "DrainBlocked", message
+    return None
