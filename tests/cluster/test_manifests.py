@@ -268,7 +268,7 @@ EVERYWHERE = {
 }
 AT_HOME = {
     "coordination.k8s.io/leases": "create",
-    "coordination.k8s.io/leases aifactory": "get update patch",
+    "coordination.k8s.io/leases aifactory": "get patch",
 }
 
 
@@ -296,9 +296,9 @@ def test_the_operator_may_do_what_is_listed_and_nothing_else(installed: Kubectl,
         ("patch aifactories.aifactory.dev --subresource=status", "yes"),
         ("delete nodes", "yes"),
         ("create pods --subresource=eviction --all-namespaces", "yes"),
-        (f"update leases.coordination.k8s.io/aifactory --namespace={SYSTEM}", "yes"),
-        (f"update leases.coordination.k8s.io/other --namespace={SYSTEM}", "no"),
-        ("update leases.coordination.k8s.io/aifactory --namespace=kube-system", "no"),
+        (f"patch leases.coordination.k8s.io/aifactory --namespace={SYSTEM}", "yes"),
+        (f"patch leases.coordination.k8s.io/other --namespace={SYSTEM}", "no"),
+        ("patch leases.coordination.k8s.io/aifactory --namespace=kube-system", "no"),
         (f"get secrets --namespace={SYSTEM}", "no"),
         ("list secrets --all-namespaces", "no"),
         ("create gpupools.aifactory.dev --all-namespaces", "no"),

@@ -11,7 +11,7 @@ from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.plan import Action, Cause, Complete, Delete, Drain, Evict, Finalizer, Hold, Order
-from aifactory.decide.releases import drain_timeout, drain_timeouts
+from aifactory.decide.releases import drain_timeout
 from aifactory.decide.wish import new_stamp, node_wish, relabel, slots_of, standing_stamp
 from aifactory.decide.world import PoolKey, key_of
 
@@ -62,14 +62,13 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
     """Cordon, drain and delete what has to go; a unit counts until its last node is gone."""
     leaving = [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]
     going = [unit for units in assignment.go.values() for unit in units]
-    timeouts = drain_timeouts(case)
     pods: dict[str, list[Evict]] = {}
     for pod in case.world.pods:
         pods.setdefault(pod.node, []).append(Evict(pod))
     drains: list[Action] = []
     rest: list[Action] = []
     for unit in sorted([*leaving, *going], key=lambda unit: unit.slot):
-        timeout = drain_timeout(timeouts, unit)
+        timeout = drain_timeout(case, unit)
         cause = _cause(case, unit)
         for node in unit.nodes:
             since = node.stamp.draining_since if node.stamp else None

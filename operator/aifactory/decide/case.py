@@ -80,6 +80,11 @@ class Case:
         return frozenset(unit.slot for units, fits in rows if not fits for unit in units)
 
     @cached_property
+    def declared(self) -> Mapping[PoolKey, GPUPool]:
+        """All pools by key, those that are being deleted too."""
+        return {key_of(pool): pool for pool in self.world.pools}
+
+    @cached_property
     def forced(self) -> Mapping[PoolKey, Cause]:
         """Pools that a drain or an exceeded limit touches, or has begun to displace."""
         problem = self.problem

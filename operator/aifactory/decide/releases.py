@@ -7,21 +7,17 @@ from aifactory.decide.case import Case
 from aifactory.decide.conditions import stamp
 from aifactory.decide.fleet import Unit
 from aifactory.decide.plan import SLOW_START
-from aifactory.decide.world import Node, PoolKey, key_of
+from aifactory.decide.world import Node
 
 OVERDUE = "ReleaseOverdue"
 _UNOWNED = timedelta(seconds=600)  # for nodes whose pool object is gone, or makes no sense
 _LISTED = 3
 
 
-def drain_timeouts(case: Case) -> dict[PoolKey | None, timedelta]:
-    """How long each pool lets a node drain; ask with `drain_timeout` for those that it lacks."""
-    return {key_of(p): timedelta(seconds=p.spec.drain_timeout_seconds) for p in case.world.pools}
-
-
-def drain_timeout(timeouts: dict[PoolKey | None, timedelta], unit: Unit) -> timedelta:
+def drain_timeout(case: Case, unit: Unit) -> timedelta:
     """How long a unit's nodes may drain, from their cordon."""
-    return timeouts.get(unit.pool, _UNOWNED)
+    pool = case.declared.get(unit.pool) if unit.pool else None
+    return timedelta(seconds=pool.spec.drain_timeout_seconds) if pool else _UNOWNED
 
 
 def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, str] | None:
@@ -29,7 +25,6 @@ def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, st
 
     `ReleaseOverdue` needs somebody to look; `DrainBlocked` ends by itself, at the latest with the timeout.
     """
-    timeouts = drain_timeouts(case)
     overdue: list[str] = []
     blocked: list[tuple[Node, Unit, str]] = []
     for unit in units:
@@ -37,7 +32,7 @@ def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, st
             since = node.stamp.draining_since if node.stamp else None
             if since is None:
                 continue
-            ends = since + drain_timeout(timeouts, unit)
+            ends = since + drain_timeout(case, unit)
             if now >= ends + SLOW_START:
                 overdue.append(node.name)
             elif node.name in case.world.refusals:
