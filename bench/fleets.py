@@ -5,9 +5,10 @@ from typing import Any
 
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
+from aifactory.api.pool_status import GPUPoolStatus
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide.plan import Plan
-from aifactory.decide.world import Claim, World, key_of
+from aifactory.decide.world import World, claims_of, key_of
 
 SYSTEMS = ("gb200-nvl72", "gb300-nvl72", "hgx-h100", "hgx-b200")
 TOPOLOGIES: tuple[dict[str, Any], ...] = (
@@ -85,29 +86,17 @@ def _pool(number: int, random: Random) -> dict[str, Any]:
 
 def standing(world: World, plan: Plan, *, quota_percent: int = 100) -> World:
     """The world once the plan is carried out, with the first factory's quota at so many percent."""
-    under = {(write.namespace, write.name): write.status.get("placedUnder", "") for write in plan.statuses}
-    claims = tuple(
-        Claim(
-            pool=key,
-            factory=p.factory,
-            domain=p.domain,
-            fabric=p.fabric,
-            system=p.system,
-            units=p.units,
-            nodes=p.nodes,
-            gpus=p.gpus,
-            ready_gpus=p.gpus,
-            watts=p.watts,
-            placed_under=under[key],
-        )
-        for key, placings in plan.placings.items()
-        for p in placings
+    written = {(write.namespace, write.name): write.status for write in plan.statuses}
+    pools = tuple(
+        pool.model_copy(update={"status": GPUPoolStatus.model_validate(written[key_of(pool)])})
+        for pool in world.pools
     )
     first, *others = world.factories
     power = first.spec.power
     lowered = power.model_copy(update={"quota": power.quota * quota_percent / 100})
     first = first.model_copy(update={"spec": first.spec.model_copy(update={"power": lowered})})
-    return World(factories=(first, *others), pools=world.pools, claims=claims)
+    claims = tuple(claim for pool in pools for claim in claims_of(pool))
+    return World(factories=(first, *others), pools=pools, claims=claims)
 
 
 def served(world: World, plan: Plan) -> int:

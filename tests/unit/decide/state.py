@@ -9,7 +9,7 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool, GPUPoolSpec
 from aifactory.decide import World
 from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Claim, Node, Pod, PoolKey, Refused, key_of
+from aifactory.decide.world import Claim, Node, Pod, PoolKey, Refused, claims_of
 from unit.decide.build import Thing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,24 +93,8 @@ class State:
 
     def _claims(self) -> list[Claim]:
         """What statuses say of factories that were not seen since the start."""
-        return [
-            Claim(
-                pool=key_of(it),
-                factory=p.factory,
-                domain=p.domain,
-                fabric=p.fabric,
-                system=p.system,
-                units=p.units,
-                nodes=p.nodes,
-                gpus=p.gpus,
-                ready_gpus=p.ready_gpus,
-                watts=p.watts,
-                placed_under=it.status.placed_under,
-            )
-            for it in self.pools.values()
-            for p in it.status.placements
-            if p.factory in self.blind and p.factory not in self.last_seen
-        ]
+        unseen = self.blind - self.last_seen.keys()
+        return [claim for it in self.pools.values() for claim in claims_of(it) if claim.factory in unseen]
 
     # Small steps
 
