@@ -226,6 +226,12 @@ BUGS = (
         column("uprooted", lambda a: np.zeros_like(a["uprooted"])),
     ),
     bug(
+        "6 level-triggered",
+        "why a drain began is forgotten",
+        "build.standing_arrays",
+        column("displaced", lambda a: np.zeros_like(a["displaced"])),
+    ),
+    bug(
         "4 all or nothing", "lost nodes of racks stay lost", "actions.completable", instead(lambda *_: False)
     ),
     bug("5 truth", "a reason names other tenants", "decide.why", tells_tales),
