@@ -7,7 +7,8 @@ from aifactory_solver.check import validate, violations
 from aifactory_solver.check.facts import Facts, Tree
 from aifactory_solver.problem import Problem, Topology
 from unit.solver.brute import empty
-from unit.solver.worlds import CHANGES, PRIORITIES, Knobs, hard, world
+from unit.solver.draft import CHANGES, PRIORITIES, Knobs
+from unit.solver.worlds import hard, world
 
 PROBLEMS = [hard(seed) for seed in range(250)]
 

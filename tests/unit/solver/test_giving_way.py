@@ -1,0 +1,255 @@
+"""The solver, by its rules: who gives way when limits fall, and what pools do of their own will."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+from aifactory_solver.problem import Ints, Topology
+from unit.solver.build import World
+from unit.solver.halls import hall, taken_from, two_halls
+
+some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+# Shedding
+
+
+def shed(watts: int, **pools: dict[str, Any]) -> World:
+    """A factory whose limit fell below what these pools hold."""
+    made = hall(watts)
+    for name, spec in pools.items():
+        fields = dict(spec)
+        holds = fields.pop("holds")
+        made.pool(name, **{"gpus": holds, **fields}).stands(name, "a", holds)
+    return made
+
+
+@pytest.mark.parametrize("preemptible", [True, False])
+def test_the_lowest_priority_is_shed_first_preemptible_or_not(preemptible: bool) -> None:
+    made = shed(
+        5,
+        high={"holds": 5, "priority": 2, "preemptible": True},
+        low={"holds": 5, "priority": 1, "preemptible": preemptible},
+    )
+    assert made.solve().totals("high", "low") == [5, 0]
+
+
+def test_among_equals_data_processing_gives_way_before_training_before_inference() -> None:
+    equals = {
+        purpose: {"holds": 5, "purpose": purpose} for purpose in ("Inference", "DataProcessing", "Training")
+    }
+    assert shed(10, **equals).solve().totals(*equals) == [5, 0, 5]
+    assert shed(5, **equals).solve().totals(*equals) == [5, 0, 0]
+
+
+def test_among_equals_of_one_purpose_the_younger_gives_way() -> None:
+    made = shed(10, middle={"holds": 5, "age": 1}, young={"holds": 5, "age": 2}, old={"holds": 5, "age": 0})
+    assert made.solve().totals("middle", "young", "old") == [5, 0, 5]
+
+
+def test_moving_is_the_mildest() -> None:
+    made = two_halls(8, 6).pool("low", 6, minimum=2, priority=1).pool("high", 5, priority=2)
+    plan = made.stands("low", "a/hall-1", 6).stands("high", "a/hall-1", 5).solve()
+    assert (plan.kept("high"), plan.total("low")) == ({"a/hall-1": 5}, 6)
+    made.pools["low"].topology, made.pools["low"].level = Topology.DOMAIN, "hall"
+    plan = made.solve()
+    assert (plan.kept("high"), plan.holds("low")) == ({"a/hall-1": 5}, {"a/hall-2": 6})
+
+
+def test_shrinking_is_the_next_mildest() -> None:
+    made = shed(8, low={"holds": 6, "minimum": 2, "priority": 1}, high={"holds": 5, "priority": 2})
+    assert made.solve().totals("low", "high") == [3, 5]
+
+
+def test_going_whole_is_the_last() -> None:
+    made = shed(8, low={"holds": 6, "minimum": 4, "priority": 1}, high={"holds": 5, "priority": 2})
+    assert made.solve().totals("low", "high") == [0, 5]
+
+
+def test_a_lower_pool_goes_whole_before_a_higher_one_shrinks() -> None:
+    made = shed(
+        7, low={"holds": 5, "minimum": 4, "priority": 1}, high={"holds": 5, "minimum": 2, "priority": 2}
+    )
+    assert made.solve().totals("low", "high") == [0, 5]
+
+
+def test_a_pool_in_two_halls_gives_way_only_where_it_must() -> None:
+    made = two_halls(2, 5).pool("p", 10, minimum=4).stands("p", "a/hall-1", 5).stands("p", "a/hall-2", 5)
+    assert made.solve().holds("p") == {"a/hall-1": 2, "a/hall-2": 5}
+
+
+def test_outside_the_exceeded_domain_only_preemption_makes_room() -> None:
+    made = two_halls(0, 5).pool("high", 5, priority=2).pool("low", 5, priority=1)
+    made.stands("high", "a/hall-1", 5).stands("low", "a/hall-2", 5)
+    assert made.solve().totals("high", "low") == [0, 5]
+    made.pools["low"].preemptible = True
+    assert made.solve().totals("high", "low") == [5, 0]
+
+
+def test_a_limit_of_nothing_empties_the_domain() -> None:
+    made = shed(0, p={"holds": 5, "minimum": 1}, q={"holds": 1})
+    assert made.solve().totals("p", "q") == [0, 0]
+
+
+def test_a_rise_of_stamped_watts_acts_like_a_lowered_limit() -> None:
+    made = hall(10).pool("high", 5, priority=2).pool("low", 5, priority=1)
+    made.stands("high", "a", 5, watts=2).stands("low", "a", 5)
+    assert made.solve().totals("high", "low") == [5, 0]
+
+
+# Draining
+
+
+def test_the_highest_priority_chooses_its_new_place_first() -> None:
+    made = World().factory("a").factory("b", 5).slots("a", 10, is_open=False).slots("b", 9)
+    made.pool("low", 5, priority=1).pool("high", 5, priority=2)
+    made.stands("low", "a", 5, leave=True).stands("high", "a", 5, leave=True)
+    assert made.solve().totals("low", "high") == [0, 5]
+
+
+@pytest.mark.parametrize(("preemptible", "served"), [(False, [5, 0]), (True, [0, 5])])
+def test_a_displaced_pool_preempts_like_a_waiting_one(preemptible: bool, served: list[int]) -> None:
+    made = World().factory("a").factory("b", 5).slots("a", 10, is_open=False).slots("b", 9)
+    made.pool("low", 5, priority=1, preemptible=preemptible).pool("high", 5, priority=2)
+    made.stands("low", "b", 5).stands("high", "a", 5, leave=True)
+    assert made.solve().totals("low", "high") == served
+
+
+def test_a_unit_out_of_service_is_replaced() -> None:
+    made = hall(100, slots=6).pool("p", 4).stands("p", "a", 3).stands("p", "a", 1, leave=True)
+    plan = made.solve()
+    assert (plan.kept("p"), plan.new("p")) == ({"a": 3}, {"a": 1})
+
+
+# Pauses
+
+
+def test_a_paused_pool_keeps_what_it_holds_and_orders_nothing() -> None:
+    made = hall(100).pool("p", 9, minimum=6, frozen=True).stands("p", "a", 4).pool("q", 3, frozen=True)
+    made.pool("more", 2, frozen=True).stands("more", "a", 5)
+    plan = made.solve()
+    assert plan.totals("p", "q", "more") == [4, 0, 5]
+
+
+def test_nobody_is_moved_for_a_paused_pool() -> None:
+    made = taken_from(5, 5, low={"holds": 5})
+    made.pools["high"].frozen = True
+    assert made.solve().totals("low", "high") == [5, 0]
+
+
+def test_a_paused_pool_can_be_preempted_and_shed() -> None:
+    assert taken_from(5, 5, low={"holds": 5, "frozen": True}).solve().totals("low", "high") == [0, 5]
+    made = shed(5, low={"holds": 5, "frozen": True, "priority": 1}, high={"holds": 5, "priority": 2})
+    assert made.solve().totals("low", "high") == [0, 5]
+
+
+def test_a_paused_factory_is_left_alone_above_its_limit_too() -> None:
+    made = World().factory("a", 5).slots("a", 100, is_open=False)
+    made.pool("low", 5, priority=1, preemptible=True).pool("high", 5, priority=2).pool("waits", 5, priority=3)
+    made.stands("low", "a", 5, locked=True, leave=True).stands("high", "a", 5, locked=True)
+    assert made.solve().totals("low", "high", "waits") == [5, 5, 0]
+
+
+# Own wishes
+
+
+def test_a_pool_grows_where_it_stands_and_asks_again_for_what_it_lost() -> None:
+    made = two_halls(5, 9).pool("p", 5, pack="hall").stands("p", "a/hall-1", 3)
+    plan = made.solve()
+    assert (plan.kept("p"), plan.new("p")) == ({"a/hall-1": 3}, {"a/hall-1": 2})
+
+
+def test_a_pool_whose_minimum_rose_keeps_what_it_has_until_that_fits() -> None:
+    assert hall(5).pool("p", 8).stands("p", "a", 4).solve().total("p") == 4
+    assert hall(8).pool("p", 8).stands("p", "a", 4).solve().total("p") == 8
+
+
+def test_a_pool_that_wishes_less_gives_back() -> None:
+    plan = hall(9).pool("p", 3).stands("p", "a", 7).solve()
+    assert (plan.kept("p"), plan.new("p")) == ({"a": 3}, {})
+
+
+def test_a_changed_pool_moves_when_the_new_place_fits_and_not_before() -> None:
+    made = World().factory("a", 5).factory("b", 4).slots("a", 9).slots("b", 9)
+    made.pool("p", 5, changed=True, factories=("b",)).stands("p", "a", 5, fits=False)
+    assert made.solve().holds("p") == {"a": 5}
+    assert made.factory("b", 5).solve().holds("p") == {"b": 5}
+
+
+def test_what_a_factory_changed_moves_nobody() -> None:
+    made = World().factory("a", 5).factory("b", 5).slots("a", 9).slots("b", 9)
+    made.pool("p", 5, factories=("b",)).stands("p", "a", 5, fits=False)
+    assert made.solve().holds("p") == {"a": 5}
+
+
+# Spread
+
+
+def places(*watts: int) -> World:
+    """Factories a, b, c ... each with a limit."""
+    made = World()
+    for name, limit in zip("abcdef", watts, strict=False):
+        made.factory(name, limit).slots(name, 100)
+    return made
+
+
+def test_a_spread_pool_is_split_evenly_enough() -> None:
+    plan = places(50, 50, 50).pool("p", 7, spread=3).solve()
+    assert sorted(plan.holds("p").values()) in ([1, 3, 3], [2, 2, 3])
+
+
+def test_a_spread_pool_needs_its_places() -> None:
+    assert places(50, 50).pool("p", 7, minimum=0, spread=3).solve().total("p") == 0
+    assert places(50, 50, 1).pool("p", 3, spread=3).solve().holds("p") == {"a": 1, "b": 1, "c": 1}
+
+
+def test_a_wish_for_fewer_units_than_places_never_fits() -> None:
+    assert places(50, 50, 50).pool("p", 2, spread=3).solve().total("p") == 0
+
+
+def test_the_minimum_of_a_spread_pool_is_a_unit_in_each_place() -> None:
+    made = places(1, 1, 1).pool("p", 9, minimum=1, spread=3)
+    assert made.solve().total("p") == 3
+
+
+def test_numbers_that_no_split_allows_are_skipped() -> None:
+    # Of at most 3, 3 and 1 units, 7 are 3 + 3 + 1, but 6 would need three times 2.
+    assert places(3, 3, 1).pool("p", 7, minimum=3, spread=3).solve().total("p") == 7
+    assert places(3, 3, 1).pool("p", 6, minimum=3, spread=3).solve().total("p") == 5
+    assert places(2, 3, 1).pool("p", 9, minimum=3, spread=3).solve().total("p") == 5
+
+
+def test_a_loss_does_not_shrink_a_spread_pool() -> None:
+    made = places(50, 50).pool("p", 6, minimum=2, spread=2).stands("p", "a", 4)
+    plan = made.solve()
+    assert plan.kept("p") == {"a": 4}
+    assert set(plan.new("p")) <= {"b"}
+    made.factory("b", 0)
+    assert made.solve().holds("p") == {"a": 4}
+
+
+def test_domains_of_all_factories_count_as_places() -> None:
+    made = World()
+    for path in ("a/hall-1", "a/hall-2", "b/hall"):
+        made.factory(path[0]).domain(path, 4).slots(path, 9)
+    plan = made.pool("p", 12, spread=3, over="hall").solve()
+    assert plan.holds("p") == {"a/hall-1": 4, "a/hall-2": 4, "b/hall": 4}
+
+
+# Nothing at all
+
+
+def test_worlds_of_nothing() -> None:
+    for made in (World(), World().factory("a"), World().factory("a").slots("a", 3), hall(0)):
+        assert made.solve().solution.new_units.size == 0
+    assert World().pool("p", 3).solve().total("p") == 0
+    assert hall(9).pool("p", 3, systems=()).solve().total("p") == 0
+
+
+def test_an_answer_is_int64_in_order_and_never_of_nothing() -> None:
+    solution = hall(9).pool("p", 3).pool("q", 4).solve().solution
+    arrays: list[Ints] = list(vars(solution).values())
+    assert {array.dtype for array in arrays} == {np.dtype(np.int64)}
+    assert np.all(solution.new_units > 0)
