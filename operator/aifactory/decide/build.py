@@ -171,13 +171,13 @@ class _Builder:
                 blocked_racks.add(unit.slot.rack)
             elif self._is_fixed(unit) or unit.out_of_service or unit.gpus != group.system.gpus_per_unit:
                 blocked.add((unit.slot.rack, unit.slot.slot))
-        strays = [node for node in self.fleet.strays if node.factory == factory]
-        for node in strays:
-            if node.stamp and node.stamp.slot[1:3] == (path, group.system.name):
-                blocked |= {(node.stamp.slot.rack, node.stamp.slot.slot), (node.stamp.slot.rack, 0)}
+        strays = [stray for stray in self.fleet.strays if stray.factory == factory]
+        for stray in strays:
+            if stray.slot and (stray.slot.path, stray.slot.system) == (path, group.system.name):
+                blocked |= {(stray.slot.rack, stray.slot.slot), (stray.slot.rack, 0)}
         if strays:
             # A stray may also sit on the name that a slot's node would have.
-            stray_names = {node.name for node in strays}
+            stray_names = {stray.name for stray in strays}
             size = group.system.nodes_per_unit
             for rack, slot in group.slots:
                 nodes = (Slot(factory, path, group.system.name, rack, slot or s + 1) for s in range(size))
@@ -251,10 +251,9 @@ class _Builder:
                     self.cell_leaving[cell] += 1
             else:
                 self._stands(unit, layout)
-        for node in self.fleet.strays:
-            layout = self.layouts[node.factory]
-            path = node.stamp.slot.path if node.stamp else ""
-            self.fixed[self.first_domain[node.factory] + layout.nearest(path)] += node.unit_watts
+        for stray in self.fleet.strays:
+            layout = self.layouts[stray.factory]
+            self.fixed[self.first_domain[stray.factory] + layout.nearest(stray.path)] += stray.watts
 
     def _home(self, unit: Unit, layout: Layout) -> int | None:
         """The cell whose slot the unit sits in, if the spec still describes it."""

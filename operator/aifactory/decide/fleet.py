@@ -7,6 +7,7 @@ from enum import Enum
 from functools import cached_property
 from itertools import chain, count, islice
 
+from aifactory.api import names
 from aifactory.decide.layout import Layout
 from aifactory.decide.plan import Cause
 from aifactory.decide.world import Node, PoolKey, Slot, World, key_of
@@ -71,11 +72,22 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Stray:
+    """A node with our labels that is in no slot of ours. It counts where it still says that it stands."""
+
+    name: str
+    factory: str
+    slot: Slot | None  # that it claims
+    path: str
+    watts: int  # as annotated or as its factory's spec has its system now, whichever is more
+
+
+@dataclass(frozen=True)
 class Fleet:
     """All units, and what is not one."""
 
     units: tuple[Unit, ...]
-    strays: tuple[Node, ...]  # with our labels, but in no slot of ours
+    strays: tuple[Stray, ...]
 
     @cached_property
     def of_pool(self) -> Mapping[PoolKey | None, tuple[Unit, ...]]:
@@ -91,13 +103,13 @@ def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) 
 
     A unit that is out of service is lost to its pool, and leaves; but not in a factory that is ``locked``.
     """
-    strays: list[Node] = []
+    strays: list[Stray] = []
     together: dict[Slot, list[Node]] = defaultdict(list)
     for node in world.nodes:
         if node.factory not in layouts:
             continue  # its factory is gone: kept, and nobody's business
         if node.stamp is None or node.stamp.slot.node_name != node.name:
-            strays.append(node)
+            strays.append(_stray(node, layouts[node.factory]))
         else:
             slot = node.stamp.slot
             together[slot._replace(slot=0) if node.stamp.unit_nodes > 1 else slot].append(node)
@@ -114,6 +126,14 @@ def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) 
     units += _claimed(world, layouts, {unit.slot for unit in units}, going)
     units.sort(key=lambda unit: unit.slot)
     return Fleet(tuple(units), tuple(sorted(strays, key=lambda node: node.name)))
+
+
+def _stray(node: Node, layout: Layout) -> Stray:
+    by_label = {names.label_value(path): path for path in layout.by_path}
+    slot = node.stamp.slot if node.stamp else None
+    path = (slot and slot.path) or by_label.get(node.labels.get(names.LABEL_DOMAIN, ""), "")
+    current = layout.unit_watts.get(node.labels.get(names.LABEL_SYSTEM, "")) or 0
+    return Stray(node.name, node.factory, slot, path, max(node.unit_watts, current))
 
 
 def _unit(

@@ -19,10 +19,9 @@ class Ledger:
         self.committed = np.zeros(problem.domains, dtype=np.int64)
         for unit in case.fleet.units:
             self._book(self.domain_of(case, unit), unit.watts)
-        for node in case.fleet.strays:
-            path = node.stamp.slot.path if node.stamp else ""
-            layout = case.layouts[node.factory]
-            self._book(case.first_domain[node.factory] + layout.nearest(path), node.unit_watts)
+        for stray in case.fleet.strays:
+            layout = case.layouts[stray.factory]
+            self._book(case.first_domain[stray.factory] + layout.nearest(stray.path), stray.watts)
 
     @staticmethod
     def domain_of(case: Case, unit: Unit) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, floor
 
+from aifactory.api import names
 from aifactory.api.catalogue import System, systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.decide.world import Node, Slot
@@ -126,7 +127,9 @@ def committed(factory: AIFactory, nodes: Iterable[Node]) -> dict[str, int]:
     for unit in units(here):
         book(unit.path, draws(factory, unit))
     for n in strays(here):
-        book(n.stamp.slot.path if n.stamp else "", n.unit_watts)
+        labelled = n.labels.get(names.LABEL_DOMAIN, "").replace(".", "/")
+        current = unit_watts(factory, n.labels.get(names.LABEL_SYSTEM, "")) or 0
+        book((n.stamp and n.stamp.slot.path) or labelled, max(n.unit_watts, current))
     return total
 
 

@@ -1,5 +1,8 @@
 """What the operator cannot see, and what is not its own."""
 
+import pytest
+
+from aifactory.api import names
 from aifactory.decide.plan import Order
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.count import committed
@@ -110,6 +113,16 @@ def test_a_node_whose_labels_make_no_sense_is_a_stray() -> None:
     assert one in it.nodes
     assert it.gpus("a/train") == (boxes(2),)
     assert len(it.nodes) == 3
+
+
+@pytest.mark.parametrize("spoiled", [{names.ANNOTATION_WATTS: "x"}, {names.ANNOTATION_PATH: ""}])
+def test_a_node_whose_notes_are_spoiled_counts_where_its_labels_say(spoiled: dict[str, str]) -> None:
+    it = settled(factory("dfw", halls=2, hall=40, boxes=4), pool("a/train", boxes(4), pack="hall"))
+    one = it.nodes_of("a/train")[0]
+    it.change(one, annotations=spoiled, unit_watts=0)
+    assert it.settle().says("dfw", "Ready") == "False: Stray"
+    assert committed(it.factories["dfw"], it.nodes.values())["hall"] == 40
+    assert it.statuses["dfw"]["tightest"][0] == {"domain": "hall-1", "limit": 40, "committed": 40}
 
 
 def test_a_node_that_claims_another_slot_is_a_stray() -> None:
