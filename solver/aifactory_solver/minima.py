@@ -64,7 +64,8 @@ class Minima:
         moving = bool(problem.changed[p]) and p not in run.settled
         around = [] if moving and run.misfits(p) else run.asks(p, held)
         movable = run.cut(p) or moving
-        whole = run.asks(p, {}) if held and movable and not run.locked(p) else []
+        fixed = run.fixed(p)
+        whole = run.asks(p, fixed) if movable and held != fixed else []
         if self._in_free_room(p, around, whole) or self._by_preemption(p, around, whole):
             return True
         if held and run.cut(p):
@@ -97,7 +98,7 @@ class Minima:
             if found is not None:
                 room.add(p, found)
                 return
-        if problem.topology[p] and not run.locked(p):
+        if problem.topology[p] and not run.fixed(p):
             before = run.vacate(p)
             for ask in run.asks(p, {}, gpus=gpus):
                 found = find(run.finder(), ask) if ask.system == system else None
@@ -173,12 +174,17 @@ class Minima:
             beside = room.places(p)
             for ask in run.asks(p, beside, gpus=gpus):
                 found = Units() if ask.units <= 0 else find(run.finder(), ask)
-                if found is not None:
+                if found is not None and self._even(p, beside, found):
                     self._settle(p, found)
                     return True
             room.load(saved)
             run.displaced = displaced
         return False
+
+    def _even(self, p: int, beside: Units, found: Units) -> bool:
+        """Whether no place of a spread pool ends above its share."""
+        held = self.run.spread_of(p, {c: beside.get(c, 0) + found.get(c, 0) for c in (*beside, *found)})
+        return not held or max(held.values()) <= -(-sum(held.values()) // int(self.problem.spread[p]))
 
     def _settle(self, p: int, found: Units) -> None:
         self.room.add(p, found)

@@ -39,9 +39,14 @@ class Run:
             return bool(self.problem.minimum[p] > 0)
         return self.room.held(p) < minimum_units(self.room, p, system)
 
-    def locked(self, p: int) -> bool:
-        """Whether the pool holds something that nothing may change."""
-        return any(self.problem.row_locked[r] and self.room.kept[r] for r in self.room.rows_of[p])
+    def fixed(self, p: int) -> Units:
+        """Cell by cell what the pool holds that nothing may change."""
+        units = Units()
+        for r in self.room.rows_of[p]:
+            if self.problem.row_locked[r] and self.room.kept[r]:
+                cell = int(self.problem.row_cell[r])
+                units[cell] = units.get(cell, 0) + int(self.room.kept[r])
+        return units
 
     def cut(self, p: int) -> bool:
         """Whether the pool lost units in this solve, or is being re-placed."""
@@ -105,6 +110,8 @@ class Run:
         """
         problem = self.problem
         stands = {int(problem.cell_system[c]) for c in beside}
+        if problem.changed[p] and self._outside(p, beside):
+            return []  # what its own spec put outside any place comes along first
         former, have = self.former(p), sum(beside.values())
         asks = []
         for system in problem.systems[p]:
@@ -121,12 +128,21 @@ class Run:
             asks.append(Ask(p, system, units - have, beside, back, wish - have))
         return asks
 
-    def _places_lacking(self, p: int, beside: Units) -> int:
-        problem = self.problem
+    def spread_of(self, p: int, units: Units) -> dict[int, int]:
+        """Units by place of a spread pool, -1 for those outside any; empty for other pools."""
+        problem, by_place = self.problem, dict[int, int]()
         kind, level = int(problem.topology[p]), int(problem.topology_level[p])
-        if not beside or kind not in SPREADS:
-            return 0
-        return int(problem.spread[p]) - len({self.room.group(kind, level, c) for c in beside} - {-1})
+        for cell, n in units.items() if kind in SPREADS else ():
+            place = self.room.group(kind, level, cell)
+            by_place[place] = by_place.get(place, 0) + n
+        return by_place
+
+    def _outside(self, p: int, beside: Units) -> bool:
+        return -1 in self.spread_of(p, beside)
+
+    def _places_lacking(self, p: int, beside: Units) -> int:
+        held = self.spread_of(p, beside).keys() - {-1}
+        return int(self.problem.spread[p]) - len(held) if held else 0
 
     def finder(self, *, wait: bool = True) -> Finder:
         """The room that is free; with ``wait`` also what is still being vacated."""
@@ -141,10 +157,11 @@ class Run:
         return self._finders[wait]
 
     def vacate(self, p: int) -> dict[int, int]:
-        """Take all standing units from a pool; what it had, for `restore`."""
+        """Take all standing units from a pool that may be taken; what it had, for `restore`."""
         before = {r: int(self.room.kept[r]) for r in self.room.rows_of[p]}
         for r in before:
-            self.room.keep(r, 0)
+            if not self.problem.row_locked[r]:
+                self.room.keep(r, 0)
         return before
 
     def restore(self, before: dict[int, int]) -> None:
