@@ -7,7 +7,7 @@ from typing import Any
 from aifactory.api import names
 from aifactory.backends.port import Object
 from aifactory.decide.plan import Cause, Relabel
-from aifactory.decide.wish import read_stamp
+from aifactory.decide.wish import MOST_WATTS, read_stamp
 from aifactory.decide.world import Node, Pod, Taint
 
 _FINISHED = ("Succeeded", "Failed")
@@ -31,9 +31,14 @@ def read_node(obj: Object) -> Node:
         deleting="deletionTimestamp" in meta,
         created=datetime.fromisoformat(meta["creationTimestamp"]),
         annotations=annotations,
-        # A stray counts with what it says of itself, as far as that is a number.
-        unit_watts=int(watts) if watts.isascii() and watts.isdigit() else 0,
+        # A stray counts with what it says of itself, as far as that is a number of watts.
+        unit_watts=_watts(watts),
     )
+
+
+def _watts(text: str) -> int:
+    plain = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_WATTS))
+    return min(int(text), MOST_WATTS) if plain else 0
 
 
 def is_ready(obj: Mapping[str, Any]) -> bool:

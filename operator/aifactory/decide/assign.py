@@ -2,9 +2,12 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import datetime
 
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
+from aifactory.decide.ledger import Ledger
+from aifactory.decide.releases import overdue
 from aifactory.decide.world import PoolKey, key_of
 from aifactory_solver import Solution
 
@@ -31,7 +34,7 @@ def minimum_units(case: Case, pool: PoolKey, gpus_per_unit: int) -> int:
     return max(units, spread.at_least) if spread and units else units
 
 
-def assign(case: Case, solution: Solution) -> Assignment:
+def assign(case: Case, solution: Solution, now: datetime) -> Assignment:
     """Name the units of a solution."""
     stay: dict[PoolKey, list[Unit]] = defaultdict(list)
     go: dict[PoolKey, list[Unit]] = defaultdict(list)
@@ -43,7 +46,7 @@ def assign(case: Case, solution: Solution) -> Assignment:
     new: dict[PoolKey, list[tuple[int, int]]] = defaultdict(list)
     for p, c, n in zip(solution.new_pool, solution.new_cell, solution.new_units, strict=True):
         new[key_of(case.pools[int(p)])].append((int(c), int(n)))
-    last = _leave_last(case, stay, go, new)
+    last = _leave_last(case, stay, go, new, now=now)
     return Assignment(
         stay={p: tuple(units) for p, units in stay.items() if units},
         last=last,
@@ -62,20 +65,28 @@ def _leave_last(
     stay: dict[PoolKey, list[Unit]],
     go: dict[PoolKey, list[Unit]],
     new: dict[PoolKey, list[tuple[int, int]]],
+    *,
+    now: datetime,
 ) -> dict[PoolKey, tuple[Unit, ...]]:
-    """Pools that a drain leaves without a place: after the others have left, lowest priority first."""
+    """Pools that a drain leaves without a place: after the others have left, lowest priority first.
+
+    Nobody waits for what should be gone long since.
+    """
     leaving_rows = {
         key_of(case.pools[int(p)])
         for p, leave in zip(case.problem.row_pool, case.problem.row_leave, strict=True)
         if leave
     }
     homeless = [p for p in leaving_rows if go.get(p) and not stay.get(p) and not new.get(p)]
-    homeless = [p for p in homeless if case.pools[case.index[p]].spec.gpus and not _must_shed(case, go[p])]
+    homeless = [p for p in homeless if case.pools[case.index[p]].spec.gpus]
     if not homeless:
         return {}
+    ledger = Ledger(case)
+    homeless = [p for p in homeless if not any(ledger.exceeded(ledger.domain_of(case, u)) for u in go[p])]
     from_where = {unit.slot.factory for p in homeless for unit in go[p]}
     others = [unit for p in leaving_rows - set(homeless) for unit in go.get(p, ())]
-    others += [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]
+    leaving = [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]
+    others += [unit for unit in leaving if not overdue(case, unit, now)]
     moving = any(unit.slot.factory in from_where for unit in others)
     homeless.sort(key=lambda p: (case.pools[case.index[p]].spec.priority, -_age(case, p)))
     return {p: tuple(go[p]) for p in (homeless if moving else homeless[1:])}
@@ -83,24 +94,3 @@ def _leave_last(
 
 def _age(case: Case, pool: PoolKey) -> int:
     return int(case.problem.age[case.index[pool]])
-
-
-def _must_shed(case: Case, units: list[Unit]) -> bool:
-    """Whether some unit stands under a limit that is exceeded now; then nothing waits."""
-    load = _load(case)
-    for unit in units:
-        layout = case.layouts[unit.slot.factory]
-        first = case.first_domain[unit.slot.factory]
-        for i in layout.chain(layout.nearest(unit.slot.path)):
-            if load[first + i] > layout.instances[i].limit:
-                return True
-    return False
-
-
-def _load(case: Case) -> dict[int, int]:
-    load: dict[int, int] = defaultdict(int)
-    for unit in case.fleet.units:
-        layout = case.layouts[unit.slot.factory]
-        for i in layout.chain(layout.nearest(unit.slot.path)):
-            load[case.first_domain[unit.slot.factory] + i] += unit.watts
-    return load

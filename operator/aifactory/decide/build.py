@@ -261,7 +261,7 @@ class _Builder:
         if g is None:
             return None
         cell = self.main[unit.slot.factory, g]
-        if (unit.slot.rack, unit.slot.slot) not in self.cells[cell].slots:
+        if (unit.slot.rack, unit.slot.slot) not in self.cells[cell].slot_set:
             return None
         return cell if self.cells[cell].gpus == unit.gpus else None
 

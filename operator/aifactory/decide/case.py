@@ -27,6 +27,11 @@ class Cell:
     group: Group | None  # None: takes nothing new
     slots: tuple[tuple[int, int], ...] = ()  # usable ones of the group
 
+    @cached_property
+    def slot_set(self) -> frozenset[tuple[int, int]]:
+        """The same slots, to look one up."""
+        return frozenset(self.slots)
+
 
 @dataclass(frozen=True)
 class Offer:

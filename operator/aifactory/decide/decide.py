@@ -33,11 +33,11 @@ def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool 
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
     solution, log = checked(case.problem, placer)
     # 3. From counts to named units, and to what is done now.
-    assignment = assign(case, solution)
+    assignment = assign(case, solution, now)
     actions = act(case, assignment, now) if acting else ()
     placed = {key_of(pool): placings(case, assignment, key_of(pool)) for pool in world.pools}
     # 4. What would be done if nothing were paused.
-    advice = _advice(world, placed, placer)
+    advice = _advice(world, placed, placer, now)
     # 5. Why pools wait, and the statuses.
     explainer = Explainer(case.problem, solution)
     statuses, events = _report(case, explainer, assignment, placed, advice, now=now)
@@ -52,13 +52,13 @@ def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool 
     )
 
 
-def _advice(world: World, placed: _Placings, placer: Placer) -> dict[PoolKey, str]:
+def _advice(world: World, placed: _Placings, placer: Placer, now: datetime) -> dict[PoolKey, str]:
     """For each pool that something paused holds back: where it would stand otherwise."""
     if not any(f.spec.paused for f in world.factories) and not any(p.spec.paused for p in world.pools):
         return {}
     case = build(world, paused=False)
     solution, _ = checked(case.problem, placer)
-    assignment = assign(case, solution)
+    assignment = assign(case, solution, now)
     advice = {}
     for pool in case.pools:
         then = placings(case, assignment, key_of(pool))
@@ -140,7 +140,8 @@ def _refused(refused: Refused, now: datetime) -> StatusWrite:
 def _again_after(case: Case, actions: tuple[Action, ...], now: datetime) -> float | None:
     """When something is due that no watch will tell: pods that leave, nodes that do not become ready."""
     due = []
-    if actions or any(unit.state is State.LEAVING for unit in case.fleet.units):
+    leaving = (unit for unit in case.fleet.units if unit.state is State.LEAVING)
+    if actions or any(unit.slot.factory not in case.locked for unit in leaving):
         due.append(DRAIN_POLL_SECONDS)
     for unit in case.fleet.units:
         for node in unit.nodes:

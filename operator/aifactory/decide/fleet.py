@@ -101,7 +101,8 @@ class Fleet:
 def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) -> Fleet:
     """Gather the nodes of all factories that exist into units, ordered by slot.
 
-    A unit that is out of service is lost to its pool, and leaves; but not in a factory that is ``locked``.
+    A unit that is out of service is lost to its pool, and leaves; but not in a factory that is ``locked``,
+    nor while its pool makes no sense.
     """
     strays: list[Stray] = []
     together: dict[Slot, list[Node]] = defaultdict(list)
@@ -122,7 +123,7 @@ def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) 
     units = []
     for slot, nodes in sorted(together.items()):
         nodes.sort(key=lambda node: node.name)
-        units.append(_unit(slot, tuple(nodes), layouts[slot.factory], (known, going), locked))
+        units.append(_unit(slot, tuple(nodes), layouts[slot.factory], (known, going, set(refused)), locked))
     units += _claimed(world, layouts, {unit.slot for unit in units}, going)
     units.sort(key=lambda unit: unit.slot)
     return Fleet(tuple(units), tuple(sorted(strays, key=lambda node: node.name)))
@@ -140,10 +141,10 @@ def _unit(
     slot: Slot,
     nodes: tuple[Node, ...],
     layout: Layout,
-    pools: tuple[set[PoolKey], set[PoolKey]],
+    pools: tuple[set[PoolKey], set[PoolKey], set[PoolKey]],
     locked: frozenset[str],
 ) -> Unit:
-    known, going = pools
+    known, going, refused = pools
     stamps = [node.stamp for node in nodes if node.stamp is not None]
     first = stamps[0]
     owners = sorted({stamp.pool for stamp in stamps if stamp.pool is not None})
@@ -157,7 +158,7 @@ def _unit(
         or pool in going
         or draining
         or all(node.deleting for node in nodes)
-        or (out_of_service and slot.factory not in locked)
+        or (out_of_service and slot.factory not in locked and pool not in refused)
     ):
         state = State.LEAVING
     else:

@@ -39,6 +39,10 @@ class Ledger:
         for d in self.chain(domain):
             self.committed[d] += watts
 
+    def exceeded(self, domain: int) -> bool:
+        """Whether the domain or one above it carries more than its limit."""
+        return any(self.committed[d] > self.limit[d] for d in self.chain(domain))
+
     def order(self, wanted: list[tuple[int, int]]) -> bool:
         """Book units, given as (domain, watts), all or none; whether all of them are free as observed."""
         booked: list[tuple[int, int]] = []

@@ -65,13 +65,15 @@ def pool_facts(
     key = key_of(pool)
     held = assignment.held(key)
     lost = [unit for unit in held if unit.missing]
-    coming = sum(len(unit.missing) for unit in lost if completable(case, pool, unit))
+    stays = assignment.stay.get(key, ())
+    coming = sum(len(unit.missing) for unit in stays if unit.missing and completable(case, pool, unit))
     leaving = [u for u in case.fleet.of_pool.get(key, ()) if u.state is State.LEAVING]
     going = [unit for unit in leaving if unit.slot.factory not in case.locked]
     going += [*assignment.go.get(key, ()), *assignment.last.get(key, ())]
-    stuck = [u for u in lost if not completable(case, pool, u)] + [u for u in leaving if u not in going]
+    stuck = [u for u in lost if not completable(case, pool, u)]
+    stuck += [unit for unit in leaving if unit.slot.factory in case.locked]
     index = case.index.get(key)
-    misfit = not case.misfits.isdisjoint(unit.slot for unit in assignment.stay.get(key, ()))
+    misfit = not case.misfits.isdisjoint(unit.slot for unit in stays)
     changed = bool(index is not None and case.problem.changed[index])
     return PoolFacts(
         pool=pool,

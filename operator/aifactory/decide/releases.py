@@ -20,28 +20,33 @@ def drain_timeout(case: Case, unit: Unit) -> timedelta:
     return timedelta(seconds=pool.spec.drain_timeout_seconds) if pool else _UNOWNED
 
 
+def overdue(case: Case, unit: Unit, now: datetime) -> bool:
+    """Whether nodes of a unit should be gone long since: something else holds them."""
+    latest = drain_timeout(case, unit) + SLOW_START
+    since = (node.stamp.draining_since for node in unit.nodes if node.stamp)
+    return any(began is not None and now - began >= latest for began in since)
+
+
 def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, str] | None:
     """(reason, message) of what holds up the release of units, None where nothing does.
 
     `ReleaseOverdue` needs somebody to look; `DrainBlocked` ends by itself, at the latest with the timeout.
     """
-    overdue: list[str] = []
+    late: list[str] = []
     blocked: list[tuple[Node, Unit, str]] = []
     for unit in units:
+        if overdue(case, unit, now):
+            late += [node.name for node in unit.nodes]
+            continue
         for node in unit.nodes:
             since = node.stamp.draining_since if node.stamp else None
-            if since is None:
-                continue
-            ends = since + drain_timeout(case, unit)
-            if now >= ends + SLOW_START:
-                overdue.append(node.name)
-            elif node.name in case.world.refusals:
-                blocked.append((node, unit, stamp(ends)))
-    if overdue:
+            if since is not None and node.name in case.world.refusals:
+                blocked.append((node, unit, stamp(since + drain_timeout(case, unit))))
+    if late:
         return (
             OVERDUE,
             "Still there 15 minutes after their drain timeout: "
-            f"{', '.join(overdue[:_LISTED])}{' ...' if len(overdue) > _LISTED else ''}. "
+            f"{', '.join(late[:_LISTED])}{' ...' if len(late) > _LISTED else ''}. "
             "Something else holds them, such as a finalizer on the Node or a backend that does not answer.",
         )
     if blocked:

@@ -46,9 +46,9 @@ class Why:
         """A few words for a column."""
         where = "/".join(part for part in (self.factory, self.domain) if part)
         if self.short_watts:
-            return f"{where} {show_power(self.short_watts)} short"
+            return f"{where} {show_power(self.short_watts)} short".strip()
         if self.short_units:
-            return f"{where} {counted(self.short_units, 'unit')} short"
+            return f"{where} {counted(self.short_units, 'unit')} short".strip()
         return self.reason
 
 
@@ -86,9 +86,10 @@ def _shut(case: Case, pool: GPUPool, allowed: set[str]) -> Why | None:
             "NeverFits", f"No factory that may take the pool has racks of {' or '.join(pool.spec.systems)}."
         )
     if not any(offer.powered for offer in fitting):
+        there = [n for n in pool.spec.systems if any(o.factory in allowed for o in case.offers.get(n, ()))]
         return Why(
             "UnknownSystem",
-            f"No power figure is known for {pool.spec.systems[0]}: give maxWatts in spec.systems.",
+            f"No power figure is known for {' or '.join(there)}: give maxWatts in spec.systems.",
         )
     factories = sorted({offer.factory for offer in fitting})
     specs = {f.metadata.name: f.spec for f in case.world.factories}

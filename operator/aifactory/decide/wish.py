@@ -1,7 +1,7 @@
 """What a node has to look like, from its unit, its pool and its factory."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from aifactory.api import names
 from aifactory.api.catalogue import System
@@ -11,6 +11,9 @@ from aifactory.decide.case import Case, Cell
 from aifactory.decide.fleet import Unit
 from aifactory.decide.plan import NodeWish, Relabel
 from aifactory.decide.world import Node, PoolKey, Slot, Stamp, Taint, key_of
+
+MOST_WATTS = 10**12  # of a unit: what a whole factory may have at most
+_MOST = 10**6  # GPUs or nodes of a unit, racks, slots: far above any, so that sums stay in 64 bits
 
 
 def slots_of(cell: Cell, path: str, rack: int, slot: int) -> tuple[Slot, ...]:
@@ -107,15 +110,22 @@ def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | N
             unit_gpus=int(annotations[names.ANNOTATION_GPUS]),
             unit_nodes=int(annotations[names.ANNOTATION_NODES]),
             placed_under=annotations.get(names.ANNOTATION_PLACED_UNDER, ""),
-            draining_since=datetime.fromisoformat(since) if since else None,
+            draining_since=_moment(since) if since else None,
             draining_for=annotations.get(names.ANNOTATION_DRAINING_FOR, ""),
             label_keys=_keys(annotations.get(names.ANNOTATION_LABEL_KEYS, "")),
             taint_keys=_keys(annotations.get(names.ANNOTATION_TAINT_KEYS, "")),
         )
     except (KeyError, ValueError):
         return None
-    sane = min(stamp.unit_watts, stamp.unit_gpus, stamp.unit_nodes, slot.rack, slot.slot) >= 1
+    counts = (stamp.unit_gpus, stamp.unit_nodes, slot.rack, slot.slot)
+    sane = min(counts) >= 1 and max(counts) <= _MOST and 1 <= stamp.unit_watts <= MOST_WATTS
     return stamp if sane and stamp.unit_gpus % stamp.unit_nodes == 0 else None
+
+
+def _moment(text: str) -> datetime:
+    """A time as somebody may have written it by hand: without a zone it is UTC."""
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _owner(labels: dict[str, str]) -> PoolKey | None:

@@ -15,7 +15,7 @@ writes that were under way, and what a pool lacks of its minimum is then asked f
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -36,6 +36,7 @@ AT_ONCE: Final = 8  # writes under way; more made an API server on two cores no 
 # A write without an answer takes seconds. One object may do that, through a slow webhook, and must not stop
 # the others; an API server that is away must not hold a cycle up for hours.
 MOST_UNANSWERED: Final = 5
+ORDERING: Final = 30.0  # seconds of orders after which the statuses have their turn
 PATIENCE: Final = 10.0  # seconds after which a plan gives way to a user's new wish
 _UNANSWERED: Final = (0, 429, 503, 504)
 _PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
@@ -59,7 +60,7 @@ class Summary:
     refused: int = 0  # evictions
     failed: int = 0
     unanswered: int = 0  # of those that failed
-    superseded: bool = False  # left off because a user wants something new
+    left_off: bool = False  # a user wants something new, or it is time to say how far it has come
     reasons: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)  # why, with all messages
 
     @property
@@ -80,6 +81,7 @@ class Applier:
         memory: Memory,
         metrics: Metrics,
         superseded: Callable[[], bool] = lambda: False,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
         self._backends = backends
@@ -87,12 +89,14 @@ class Applier:
         self._memory = memory
         self._metrics = metrics
         self._superseded = superseded
+        self._beat = beat  # a sign of life with every write
 
-    async def apply(self, plan: Plan, world: World) -> Summary:
-        """Carry out a plan that was decided on this world; returns what came of it.
+    async def apply(self, plan: Plan, world: World, term: int) -> Summary:
+        """Carry out a plan that was decided on this world in a term of leadership; returns what came of it.
 
-        Raises Cut where this process leads no more.
+        Raises Cut where this process leads no more, or has led in another term since.
         """
+        self._term = term
         self._patient_until = asyncio.get_running_loop().time() + PATIENCE
         summary, objects = Summary(), Objects(self._client, world)
         self._kind_of = {
@@ -114,7 +118,8 @@ class Applier:
             await self._all(releases, self._release, summary)
 
             # 3. Upkeep and orders.
-            await self._all(allowed(plan, missing), self._provision, summary)
+            self._orders_until = asyncio.get_running_loop().time() + ORDERING
+            await self._all(self._in_time(allowed(plan, missing), summary), self._provision, summary)
 
             # 4. The other statuses.
             rest = [
@@ -132,6 +137,14 @@ class Applier:
                 more = f" (and {len(messages) - 1} more like it)" if len(messages) > 1 else ""
                 logger.error("%s failed: %s %s%s", what, status or "", messages[0], more)
         return summary
+
+    def _in_time(self, orders: Iterable[Order | Relabel], summary: Summary) -> Iterator[Order | Relabel]:
+        """Orders until it is time for the statuses; the next cycle goes on."""
+        for order in orders:
+            if asyncio.get_running_loop().time() >= self._orders_until:
+                summary.left_off = True
+                return
+            yield order
 
     async def _all(
         self, items: Iterable[T], write: Callable[[T], Awaitable[None]], summary: Summary
@@ -157,19 +170,20 @@ class Applier:
 
     def _cut(self, summary: Summary) -> Exception | None:
         """Why nothing more may be written now; asked before every single write, which costs nothing."""
-        if not self._leadership.holds():
+        if not self._leadership.holds() or self._leadership.term != self._term:
             return Cut("no longer leading")
         if summary.unanswered >= MOST_UNANSWERED:
             return _LeftOff()
         # Thousands of orders take minutes. Whoever lowers a limit meanwhile need not wait for them.
         if asyncio.get_running_loop().time() >= self._patient_until and self._superseded():
-            summary.superseded = True
+            summary.left_off = True
             return _LeftOff()
         return None
 
     async def _one(self, item: T, write: Callable[[T], Awaitable[None]], summary: Summary) -> bool:
         """Make one write; whether it was made."""
         what = type(item).__name__
+        self._beat()
         try:
             await write(item)
         except ApiError as error:

@@ -13,6 +13,7 @@ from aifactory.shell.objects import Objects, key_of
 
 _LONGEST: Final = 1024  # bytes of an Event's message that the API server takes
 _LONGEST_SOURCE: Final = 128
+_REMEMBERED: Final = 10_000  # events; of one that is forgotten the API server still knows
 
 
 async def post(client: KubernetesClient, event: Event, objects: Objects, memory: Memory, source: str) -> None:
@@ -55,3 +56,5 @@ async def post(client: KubernetesClient, event: Event, objects: Objects, memory:
         await client.patch(EVENT, name, {"lastTimestamp": now, "count": count + 1}, namespace)
         count += 1
     memory.told[name] = count
+    if len(memory.told) > _REMEMBERED:
+        memory.told.pop(next(iter(memory.told)))

@@ -47,6 +47,7 @@ class Leadership:
         self._namespace = namespace
         self._name = name
         self._clock = clock
+        self.term = 0  # counts how often the lease was taken: in between another one may have led
         self._until = 0.0
         self._resigned = False
         self._told = False  # what the log said last
@@ -95,6 +96,7 @@ class Leadership:
             await self._client.create(
                 LEASE, {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": meta, "spec": spec}
             )
+            self.term += 1
             self._until = began + DEADLINE
             return
         spec = lease.get("spec") or {}
@@ -109,6 +111,7 @@ class Leadership:
             "spec": self._spec(first=not mine, transitions=transitions),
         }
         await self._client.patch(LEASE, self._name, change, self._namespace)
+        self.term += not mine
         self._until = began + DEADLINE
 
     def _expired(self, lease: Object) -> bool:

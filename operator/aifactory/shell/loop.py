@@ -55,7 +55,9 @@ class Loop:
             memory=self._memory,
             metrics=metrics,
             superseded=lambda: wake.wished,
+            beat=lambda: heartbeat.expect(SLOWEST),
         )
+        self._term = 0  # of the last cycle
         self._said: frozenset[str] = frozenset()
         self._troubles = 0  # cycles in a row that failed or got nowhere
         self._quiet = asyncio.Event()  # no write is under way
@@ -67,7 +69,6 @@ class Loop:
             if not self._leadership.holds():
                 self._heartbeat.expect(math.inf)  # a follower waits as long as the leader lives
                 await self._leadership.taken()
-                self._memory.clear()
             self._heartbeat.expect(SLOWEST)
             try:
                 again = await self._cycle()
@@ -97,7 +98,10 @@ class Loop:
     async def _cycle(self) -> float | None:
         """Run one cycle; returns in how many seconds the next one is due, if nothing changes."""
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, term = clock(), self._leadership.term
+        if term != self._term:
+            self._memory.clear()  # another one may have led meanwhile
+            self._term = term
         # 2. Gather.
         with self._metrics.phase("gather"):
             world = await gather(self._client, self._backends, self._memory)
@@ -110,7 +114,7 @@ class Loop:
         self._quiet.clear()
         try:
             with self._metrics.phase("apply"):
-                summary = await self._applier.apply(plan, world)
+                summary = await self._applier.apply(plan, world, term)
         finally:
             self._quiet.set()
         # 5. Report.
@@ -121,7 +125,7 @@ class Loop:
         if summary.unanswered:
             # Such a write may still land. It has to be there, or never, when the world is read again.
             await asyncio.sleep(WRITE_SECONDS)
-        if summary.superseded:
+        if summary.left_off:
             return 0.0
         if summary.passed_by or summary.failed:
             # No watch tells of a write that was not made.
@@ -142,7 +146,7 @@ class Loop:
             "cycle: %d writes, %d passed by, %d evictions refused, %d failed%s; "
             "gather %.2f s, decide %.2f s, apply %.2f s",
             *(summary.done, summary.passed_by, summary.refused, summary.failed),
-            ", left off for a new wish" if summary.superseded else "",
+            ", left off" if summary.left_off else "",
             *took,
         )
 

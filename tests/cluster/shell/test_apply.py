@@ -39,7 +39,9 @@ class Bench:
     client: KubernetesClient
 
     async def apply(self, *actions: Any, statuses: tuple[StatusWrite, ...] = ()) -> Summary:
-        return await self.applier.apply(Plan(actions=actions, statuses=statuses), self.world)
+        return await self.applier.apply(
+            Plan(actions=actions, statuses=statuses), self.world, self.leadership.term
+        )
 
 
 @pytest.fixture
@@ -74,7 +76,7 @@ async def test_an_order_waits_for_the_generation_that_it_was_decided_under(
     assert await seen(driver, site) == {}
 
     world = World(factories=(parse_factory(await bench.client.get(FACTORY, site)),))
-    await bench.applier.apply(Plan(actions=(order(site),), statuses=(first,)), world)
+    await bench.applier.apply(Plan(actions=(order(site),), statuses=(first,)), world, bench.leadership.term)
     assert set(await seen(driver, site)) == {1}
 
 
@@ -97,6 +99,26 @@ async def test_who_does_not_lead_writes_nothing(bench: Bench, driver: Backend, s
     bench.leadership.resign()
     with pytest.raises(Cut):
         await bench.apply(order(site))
+    assert await seen(driver, site) == {}
+
+
+async def test_a_plan_of_an_earlier_term_is_never_carried_out(
+    bench: Bench, driver: Backend, site: str
+) -> None:
+    earlier = bench.leadership.term
+    bench.leadership.term += 1  # as after another one has led
+    with pytest.raises(Cut):
+        await bench.applier.apply(Plan(actions=(order(site),)), bench.world, earlier)
+    assert await seen(driver, site) == {}
+
+
+async def test_orders_that_take_long_let_the_statuses_have_their_turn(
+    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ORDERING", 0.0)
+    status = StatusWrite("AIFactory", "", site, {"observedGeneration": 1})
+    summary = await bench.apply(order(site), statuses=(status,))
+    assert (summary.done, summary.left_off) == (1, True)
     assert await seen(driver, site) == {}
 
 
@@ -156,9 +178,9 @@ async def test_a_status_that_is_already_there_is_not_written(bench: Bench, site:
 async def test_an_event_that_comes_again_is_counted(bench: Bench, site: str, kubectl: Kubectl) -> None:
     event = Event("AIFactory", "", site, "OverLimit", "row-1: 10 W above its limit. " * 100, warning=True)
     for _ in range(3):
-        await bench.applier.apply(Plan(events=(event,)), bench.world)
+        await bench.applier.apply(Plan(events=(event,)), bench.world, bench.leadership.term)
     bench.memory.clear()  # a restart
-    await bench.applier.apply(Plan(events=(event,)), bench.world)
+    await bench.applier.apply(Plan(events=(event,)), bench.world, bench.leadership.term)
     fields = f"--field-selector=involvedObject.name={site}"
     (posted,) = json.loads(kubectl("get", "events", "-n=default", fields, "-o=json"))["items"]
     assert (posted["reason"], posted["type"], posted["source"]["component"]) == (
@@ -176,13 +198,13 @@ async def test_a_long_plan_gives_way_to_a_new_wish_between_two_writes(
     orders = [order(site, slot) for slot in range(1, 61)]
     monkeypatch.setattr(module, "PATIENCE", 0.1)
     summary = await bench.apply(*orders)
-    assert summary.superseded
+    assert summary.left_off
     assert 0 < summary.done < 60
     assert sorted(await seen(driver, site)) == list(range(1, summary.done + 1))
     # In its patience every plan gets somewhere.
     monkeypatch.undo()
     rest = await bench.apply(*orders)
-    assert (rest.superseded, rest.done, rest.passed_by) == (False, 60 - summary.done, summary.done)
+    assert (rest.left_off, rest.done, rest.passed_by) == (False, 60 - summary.done, summary.done)
 
 
 async def test_a_server_that_is_away_is_not_asked_for_every_single_write(bench: Bench, site: str) -> None:
@@ -195,7 +217,7 @@ async def test_a_server_that_is_away_is_not_asked_for_every_single_write(bench: 
         metrics=Metrics(),
     )
     orders = tuple(order(site, slot) for slot in range(1, 61))
-    summary = await applier.apply(Plan(actions=orders), bench.world)
+    summary = await applier.apply(Plan(actions=orders), bench.world, bench.leadership.term)
     assert summary.done == 0
     assert summary.stuck
     assert summary.unanswered < module.MOST_UNANSWERED + module.AT_ONCE

@@ -126,6 +126,27 @@ async def test_a_leader_that_cannot_renew_gives_up_before_another_one_may_take_o
     assert not first.holds()
 
 
+async def test_every_taking_is_a_new_term_and_no_renewal_is(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    assert first.term == 1
+    before = race.version()
+    race.now += DEADLINE / 2
+    await until(lambda: race.version() != before)
+    assert first.term == 1
+    race.now += DEADLINE  # nobody else came
+    await until(first.holds)
+    assert first.term == 1
+    spec = {"holderIdentity": "other", "leaseDurationSeconds": 1}
+    race.kubectl(
+        "patch", "lease", race.name, "-n=default", "--type=merge", f"-p={json.dumps({'spec': spec})}"
+    )
+    await until(lambda: not first.holds())
+    race.now += DURATION
+    await taken(first)
+    assert first.term == 2
+
+
 async def test_a_candidate_that_comes_late_waits_from_when_it_first_saw_the_lease(race: Race) -> None:
     first = race.join("first")
     await taken(first)

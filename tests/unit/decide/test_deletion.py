@@ -140,6 +140,12 @@ def test_a_refused_pool_can_be_deleted_and_goes_after_its_nodes() -> None:
     assert it.nodes == {}
 
 
+def test_a_broken_node_of_a_refused_pool_stays_and_keeps_its_slot() -> None:
+    it = settled(DFW, pool("a/train", boxes(2))).spoil("a/train").settle()
+    it.mark(it.nodes_of("a/train")[0]).settle()
+    assert len(it.nodes_of("a/train")) == 2
+
+
 def test_a_refused_factory_can_be_deleted_once_nothing_stands_there() -> None:
     it = settled(DFW, SJC, pool("a/train", boxes(2))).spoil("sjc").spoil("dfw").settle()
     it.delete("dfw", "sjc").settle()

@@ -261,6 +261,21 @@ def test_a_node_that_never_goes_is_not_progress_for_ever() -> None:
     assert it.says("a/train", "Stalled").startswith("True: ReleaseOverdue")
 
 
+def test_a_drain_does_not_wait_for_a_node_that_never_goes() -> None:
+    it = settled(DFW, pool("a/stuck", boxes(1), drain_timeout=100), pool("b/one", boxes(2)), linger=10_000)
+    it.delete("a/stuck")
+    for _ in range(3):
+        it.cycle()
+    it.linger = 0
+    it.edit("dfw", drain=True).cycle()
+    assert len(it.nodes) == 3  # those without a place leave after all others
+    it.tick(100 + 15 * 60)
+    for _ in range(3):
+        it.cycle()
+    assert len(it.nodes) == 1
+    assert it.gpus("b/one") == (0,)
+
+
 def test_the_timeout_counts_from_the_cordon_through_a_restart() -> None:
     it = blocked()
     it.cycle()

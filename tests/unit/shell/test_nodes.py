@@ -70,6 +70,27 @@ def test_a_node_with_nothing_but_our_label_is_read() -> None:
     assert node.deleting
 
 
+@pytest.mark.parametrize(
+    "note", [names.ANNOTATION_WATTS, names.ANNOTATION_GPUS, names.ANNOTATION_NODES, names.LABEL_RACK]
+)
+@pytest.mark.parametrize("huge", [str(10**20), "9" * 5000])
+def test_a_number_that_no_unit_can_have_makes_a_stray_and_no_error(note: str, huge: str) -> None:
+    obj = created()
+    for notes in obj["metadata"]["annotations"], obj["metadata"]["labels"]:
+        notes.update({note: huge} if note in notes else {})
+    node = read_node(obj)
+    assert node.stamp is None
+    assert 0 <= node.unit_watts <= 10**12
+
+
+def test_a_time_without_a_zone_is_in_utc() -> None:
+    obj = created()
+    obj["metadata"]["annotations"][names.ANNOTATION_DRAINING_SINCE] = "2026-01-01T00:00:00"
+    stamp = read_node(obj).stamp
+    assert stamp is not None
+    assert stamp.draining_since == datetime(2026, 1, 1, tzinfo=UTC)
+
+
 def test_the_time_that_draining_began_reads_back() -> None:
     since = datetime(2026, 11, 24, 9, 30, 1, 250, tzinfo=UTC)
     obj = created()
