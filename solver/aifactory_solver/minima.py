@@ -31,7 +31,7 @@ class Minima:
                 if not self.freed or all(served):
                     break
                 self._ask_again()
-            if not self._one_move():
+            if not self._moves():
                 return
             self._ask_again()
 
@@ -144,17 +144,18 @@ class Minima:
 
     # Pools whose own spec asks for another place
 
-    def _one_move(self) -> bool:
-        """Move the first such pool that can; whether that may serve somebody who waits."""
+    def _moves(self) -> bool:
+        """Move such pools where that can be; whether that may serve somebody who waits."""
         run, problem = self.run, self.problem
+        waiting = [q for q in run.order if run.below_minimum(q) and not problem.frozen[q]]
+        moved = False
         for p in run.order:
             if not run.misfits(p) or problem.frozen[p] or p in run.settled or run.below_minimum(p):
                 continue
-            if self._move(p) and any(run.below_minimum(q) and not problem.frozen[q] for q in run.order):
-                return True
-        return False
+            moved = self._move(p, waiting) or moved
+        return moved and any(run.below_minimum(q) for q in waiting)
 
-    def _move(self, p: int) -> bool:
+    def _move(self, p: int, waiting: list[int]) -> bool:
         """Move a served pool to a place that fits all it has and still wishes for.
 
         Higher pools that wait are served from what it leaves before it looks for its own place.
@@ -168,7 +169,7 @@ class Minima:
         for stay in [fitting, set()] if any(room.kept[r] for r in fitting) else [set()]:
             for r, n in before.items():
                 room.keep(r, n if r in stay or problem.row_locked[r] else 0)
-            for q in run.order:
+            for q in waiting:
                 if problem.priority[q] > problem.priority[p] and run.below_minimum(q):
                     self._place(q)
             beside = room.places(p)

@@ -1,6 +1,7 @@
 """Taking from lower pools: how little has to go so that a minimum gains its place."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,11 +41,16 @@ class Preemption:
         live = (room.kept > 0) & ~problem.row_locked & lower[problem.row_pool]
         self.rows: Ints = np.flatnonzero(live)
         self.victims = sorted(set(problem.row_pool[self.rows].tolist()))
-        self.growth = {q: self._growth(q) for q in self.victims}
 
-    def _growth(self, pool: int) -> int:
-        system = self.room.system(pool)
-        return 0 if system is None else max(0, self.room.held(pool) - minimum_units(self.room, pool, system))
+    @cached_property
+    def growth(self) -> dict[int, int]:
+        """Units of each victim above its minimum."""
+        room, growth = self.room, dict.fromkeys(self.victims, 0)
+        for q in self.victims:
+            system = room.system(q)
+            if system is not None:
+                growth[q] = max(0, room.held(q) - minimum_units(room, q, system))
+        return growth
 
     def find(self, asks: list[Ask]) -> tuple[Ask, Units] | None:
         """The first ask that fits after taking as little as possible; nothing is taken yet.
@@ -107,12 +113,12 @@ class Preemption:
         room, problem = self.room, self.problem
         gone = np.zeros(problem.rows, dtype=np.int64)
         kept, pools = room.kept[self.rows], problem.row_pool[self.rows]
-        growth = np.minimum(kept, np.asarray([self.growth[q] for q in pools.tolist()], dtype=np.int64))
-        reached = problem.priority[pools] <= (stage.priority if stage else np.iinfo(np.int64).max)
-        if stage is None or stage.whole:
-            gone[self.rows] = np.where(reached, kept, growth)
+        if stage is None:
+            gone[self.rows] = kept
         else:
-            gone[self.rows] = np.where(reached, growth, 0)
+            growth = np.minimum(kept, np.asarray([self.growth[q] for q in pools.tolist()], dtype=np.int64))
+            reached = problem.priority[pools] <= stage.priority
+            gone[self.rows] = np.where(reached, kept if stage.whole else growth, growth if stage.whole else 0)
         watts = np.zeros(problem.cells, dtype=np.int64)
         slots = np.zeros(problem.cells, dtype=np.int64)
         np.add.at(watts, problem.row_cell, gone * problem.row_watts)
@@ -233,7 +239,7 @@ def trim(room: Room, pool: int, units: int) -> None:
     """
     problem = room.problem
     rows = [r for r in room.rows_of[pool] if room.kept[r] and not problem.row_locked[r]]
-    if int(problem.topology[pool]) in (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN):
+    if int(problem.topology[pool]) in SPREADS:
         _trim_spread(room, pool, units, rows, strict=False)
         return
     excess = room.held(pool) - units
@@ -252,7 +258,7 @@ def trim(room: Room, pool: int, units: int) -> None:
 
 def settle_spread(room: Room, pool: int) -> None:
     """Shrink a spread pool that was cut to the largest number whose split is allowed."""
-    if int(room.problem.topology[pool]) in (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN):
+    if int(room.problem.topology[pool]) in SPREADS:
         rows = [r for r in room.rows_of[pool] if room.kept[r] and not room.problem.row_locked[r]]
         cut = any(room.kept[r] < room.problem.row_units[r] for r in room.rows_of[pool])
         if cut or room.problem.uprooted[pool]:
