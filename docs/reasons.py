@@ -148,6 +148,18 @@ REASONS: Final = (
     Reason(POOL, "Provisioned", "Provisioned=True", "All placed nodes exist."),
     Reason(
         POOL,
+        "Preemption",
+        "event only",
+        "Nodes begin to drain, because a pool of higher priority needs their room.",
+    ),
+    Reason(
+        POOL,
+        "PowerLimit",
+        "event only",
+        "Nodes begin to drain, because a limit above some of the pool's nodes is exceeded.",
+    ),
+    Reason(
+        POOL,
         "DrainBlocked",
         "Reconciling=True",
         "Units are being released, and pods on them may not be evicted yet. The message has the budget and "
@@ -279,7 +291,7 @@ REASONS: Final = (
 WORDS: Final = frozenset(
     {
         *("AIFactory", "GPUPool", "True", "False", "Plan", "World"),
-        *("Standing", "Leaving", "Held", "OutOfService", "PowerLimit", "Preemption", "Spec"),
+        *("Standing", "Leaving", "Held", "Spec"),
         *("Training", "Inference", "DataProcessing"),
         *("Domain", "Fabric", "Factory", "None", "Rack", "Gross"),
     }

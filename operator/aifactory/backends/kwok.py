@@ -72,10 +72,16 @@ class Kwok:
         await self._patch(hold.node, hold_patch())
 
     async def delete(self, delete: Delete) -> None:
-        """Delete the Node, and only as it was drained: somebody may have uncordoned it since."""
+        """Delete the Node, and only as it was drained: somebody may have uncordoned it since.
+
+        Pods that are left go first. Those of a Node that is gone stay bound to its name, and would run on
+        the next one of that name.
+        """
         obj = await self._client.get(NODE, delete.node.name)
         node = read_node(obj)
         if node.unschedulable and node.stamp and node.stamp.draining_since:
+            for pod in delete.pods:
+                await self._client.kill(pod.namespace, pod.name)
             version = obj["metadata"]["resourceVersion"]
             await self._client.delete(NODE, node.name, uid=delete.node.uid, version=version)
 

@@ -51,6 +51,9 @@ class Client(Protocol):
     async def evict(self, namespace: str, name: str) -> None:
         """Ask a pod to leave, as its disruption budgets allow."""
 
+    async def kill(self, namespace: str, name: str) -> None:
+        """Delete a pod at once; one that is gone is fine."""
+
 
 class Backend(Protocol):
     """Provisions nodes. Each call is one small step that may be repeated after a crash.
@@ -81,4 +84,4 @@ class Backend(Protocol):
         """Take a drained node from its pool; it stays."""
 
     async def delete(self, delete: Delete) -> None:
-        """Release a drained node."""
+        """Release a drained node, with the pods that are left on it."""

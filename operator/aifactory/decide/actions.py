@@ -84,7 +84,7 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
             elif node.out_of_service and unit.pool in case.index:
                 rest.append(Hold(node))
             else:
-                rest.append(Delete(node, forced=bool(staying)))
+                rest.append(Delete(node, tuple(evict.pod for evict in staying)))
     # All that goes is marked before anything is gone: until then the marks tell what was decided.
     return [*drains, *rest]
 

@@ -9,12 +9,13 @@ from aifactory.decide.build import build
 from aifactory.decide.case import Case
 from aifactory.decide.checked import Placer, checked
 from aifactory.decide.conditions import Verdict, conditions
-from aifactory.decide.factory_report import factory_events, factory_status
+from aifactory.decide.events import release_events, transitions
+from aifactory.decide.factory_report import factory_status
 from aifactory.decide.fleet import State
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.placings import placings
-from aifactory.decide.plan import SLOW_START, Action, Delete, Event, Placing, Plan, StatusWrite
-from aifactory.decide.pool_report import pool_events, pool_facts, pool_status
+from aifactory.decide.plan import SLOW_START, Action, Event, Placing, Plan, StatusWrite
+from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.why import Why, why
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, Refused, World, key_of
@@ -41,7 +42,7 @@ def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool 
     # 5. Why pools wait, and the statuses.
     explainer = Explainer(case.problem, solution)
     statuses, events = _report(case, explainer, assignment, placed, advice, now=now)
-    events = (*events, *_timed_out(case, actions))
+    events = (*events, *release_events(case, actions))
     return Plan(
         placings=placed,
         actions=actions,
@@ -71,19 +72,6 @@ def _advice(world: World, placed: _Placings, placer: Placer, now: datetime) -> d
     return advice
 
 
-def _timed_out(case: Case, actions: tuple[Action, ...]) -> tuple[Event, ...]:
-    """An event for each node that goes with its pods, because its drain took too long."""
-    events = []
-    for action in actions:
-        if isinstance(action, Delete) and action.forced and action.node.stamp and action.node.stamp.pool:
-            name = action.node.name
-            why_not = case.world.refusals.get(name, "its pods did not leave in time")
-            message = f"Node {name} is deleted with its pods after the drain timeout: {why_not}"
-            event = Event("GPUPool", *action.node.stamp.pool, "DrainTimedOut", message, warning=True)
-            events.append(event)
-    return tuple(events)
-
-
 def _shape(placed: tuple[Placing, ...]) -> list[tuple[str, str, str, int]]:
     return [(p.factory, p.domain, p.system, p.units) for p in placed]
 
@@ -103,7 +91,7 @@ def _report(
     for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
         write = factory_status(case, factory, ledger, assignment, placed, now=now)
         statuses.append(write)
-        events += factory_events(factory, write)
+        events += transitions(factory.status.wire().get("conditions", []), write, ("Ready", "WithinLimits"))
     for pool in sorted(case.world.pools, key=key_of):
         key = key_of(pool)
         mine = placed.get(key, ())
@@ -113,8 +101,11 @@ def _report(
         facts = pool_facts(case, assignment, pool, mine, why=reason, advice=advice.get(key, ""), now=now)
         write = pool_status(facts, case.stamps.get(key, pool.status.placed_under), now)
         statuses.append(write)
-        events += pool_events(facts, write)
-    statuses += [_refused(refused, now) for refused in case.world.refused]
+        events += transitions(pool.status.wire().get("conditions", []), write, ("Ready", "Placed"))
+    for refused in case.world.refused:
+        write = _refused(refused, now)
+        statuses.append(write)
+        events += transitions(refused.status.get("conditions", []), write, ("Ready",))  # type: ignore[arg-type]
     return tuple(statuses), tuple(events)
 
 
@@ -123,7 +114,10 @@ def _with_advice(reason: Why, advice: str | None) -> Why:
 
 
 def _refused(refused: Refused, now: datetime) -> StatusWrite:
-    """The status of an object that makes no sense: what it said before, and why it is not followed."""
+    """The status of an object that makes no sense: what it said before, and why it is not followed.
+
+    Limits that are not followed are not in force: a factory's generation counts as seen only once it is read.
+    """
     before = refused.status.get("conditions", [])
     verdicts = [
         Verdict("Ready", False, "InvalidSpec", refused.message),
@@ -131,7 +125,7 @@ def _refused(refused: Refused, now: datetime) -> StatusWrite:
     ]
     status = {
         **refused.status,
-        "observedGeneration": refused.metadata.generation,
+        **({"observedGeneration": refused.metadata.generation} if refused.kind == "GPUPool" else {}),
         "conditions": conditions(verdicts, before, refused.metadata.generation, now),  # type: ignore[arg-type]
     }
     return StatusWrite(refused.kind, refused.namespace, refused.name, status)

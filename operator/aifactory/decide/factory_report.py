@@ -8,10 +8,10 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.quantity import show_power
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
-from aifactory.decide.conditions import Verdict, conditions, reason_of
+from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
-from aifactory.decide.plan import SLOW_START, Event, Placing, StatusWrite
+from aifactory.decide.plan import SLOW_START, Placing, StatusWrite
 from aifactory.decide.releases import OVERDUE, hindrance
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey
@@ -197,15 +197,3 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
             )
         )
     return found
-
-
-def factory_events(factory: AIFactory, write: StatusWrite) -> list[Event]:
-    """Events on real transitions only."""
-    before = factory.status.wire().get("conditions", [])
-    events = []
-    for kind in ("Ready", "WithinLimits"):
-        was, now = reason_of(before, kind), reason_of(write.status["conditions"], kind)
-        if was != now and was[0] != "":
-            message = next(c["message"] for c in write.status["conditions"] if c["type"] == kind)
-            events.append(Event("AIFactory", "", write.name, now[1], message, warning=now[0] == "False"))
-    return [event for i, event in enumerate(events) if event.reason not in {e.reason for e in events[:i]}]

@@ -1,6 +1,6 @@
 """What stands: the nodes that were seen, gathered into units."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -147,8 +147,9 @@ def _unit(
     known, going, refused = pools
     stamps = [node.stamp for node in nodes if node.stamp is not None]
     first = stamps[0]
-    owners = sorted({stamp.pool for stamp in stamps if stamp.pool is not None})
-    pool = owners[0] if owners else None
+    owners = Counter(stamp.pool for stamp in stamps if stamp.pool is not None)
+    # Where somebody relabelled one node of a rack, the others still tell whose it is.
+    pool = min(owners, key=lambda owner: (owner not in known, -owners[owner], owner), default=None)
     out_of_service = any(node.out_of_service for node in nodes)
     draining = any(stamp.draining_since is not None for stamp in stamps)
     if pool is None and all(node.out_of_service for node in nodes):

@@ -99,10 +99,15 @@ class Hold:
 
 @dataclass(frozen=True)
 class Delete:
-    """Release a drained node; with ``forced``, its pods go with it because the drain took too long."""
+    """Release a drained node, and with it the pods that did not leave before its drain timeout."""
 
     node: Node
-    forced: bool = False
+    pods: tuple[Pod, ...] = ()
+
+    @property
+    def forced(self) -> bool:
+        """Whether pods go with it."""
+        return bool(self.pods)
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from aifactory.api.quantity import show_power
 from aifactory.decide.actions import completable
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
-from aifactory.decide.conditions import Verdict, conditions, reason_of
+from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.fleet import State, Unit
-from aifactory.decide.plan import SLOW_START, Event, Placing, StatusWrite
+from aifactory.decide.plan import SLOW_START, Placing, StatusWrite
 from aifactory.decide.releases import OVERDUE, hindrance
 from aifactory.decide.why import Why
 from aifactory.decide.words import counted
@@ -234,17 +234,3 @@ def _under_way(facts: PoolFacts) -> tuple[str, str]:
         parts.append(facts.hindered[1])
     reason = facts.hindered[0] if facts.hindered else "Ordering" if facts.ordered else "Releasing"
     return reason, " ".join(parts)
-
-
-def pool_events(facts: PoolFacts, write: StatusWrite) -> list[Event]:
-    """Events on real transitions only."""
-    before = facts.pool.status.wire().get("conditions", [])
-    events = []
-    for kind in ("Ready", "Placed"):
-        was = reason_of(before, kind)
-        now = reason_of(write.status["conditions"], kind)
-        message = next(c["message"] for c in write.status["conditions"] if c["type"] == kind)
-        if was != now and was[0] != "" and not (kind == "Placed" and now[0] == "True" and was[0] == "True"):
-            event = ("GPUPool", write.namespace, write.name)
-            events.append(Event(*event, reason=now[1], message=message, warning=now[0] == "False"))
-    return [event for i, event in enumerate(events) if event.reason not in {e.reason for e in events[:i]}]

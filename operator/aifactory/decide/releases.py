@@ -50,9 +50,10 @@ def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, st
             "Something else holds them, such as a finalizer on the Node or a backend that does not answer.",
         )
     if blocked:
-        node, _, ends_at = blocked[0]
+        node, first, ends_at = blocked[0]
         watts = sum({unit.slot: unit.watts for _, unit, _ in blocked}.values())
         refusal = case.world.refusals[node.name]
-        message = f"{watts} W wait for pods that may not be evicted yet, until {ends_at}: {refusal}"
+        message = f"{watts} W wait for pods on {node.name} ({first.pool}) that may not be evicted yet, "
+        message += f"until {ends_at}: {refusal}"
         return "DrainBlocked", message
     return None

@@ -54,9 +54,8 @@ def misplaced(pool: GPUPool, places: dict[object, int]) -> set[object]:
     bad: set[object] = {None}
     topology = pool.spec.topology
     if topology.spread is not None:
-        k, total = topology.spread.at_least, sum(places.values())
-        if len(places) < k or max(places.values(), default=0) > -(-total // k):
-            bad.update(places)
+        share = -(-sum(places.values()) // topology.spread.at_least)
+        bad.update(place for place, units in places.items() if units > share)
     elif topology.pack != "None" and len(places) > 1:
         best = max(places, key=lambda place: (places[place], str(place)))
         bad.update(place for place in places if place != best)

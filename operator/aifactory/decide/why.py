@@ -115,7 +115,8 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
         )
     power = show_power(shortage.units * shortage.unit_watts)
     asked = f"needs {counted(shortage.units, 'more unit')} of {system} ({power})"
-    if shortage.most + case.blocked.get(case.systems[shortage.system], 0) < shortage.units:
+    unread = any(refused.kind == "AIFactory" for refused in case.world.refused)  # may have room one day
+    if not unread and shortage.most + case.blocked.get(case.systems[shortage.system], 0) < shortage.units:
         return Why(
             "NeverFits",
             f"It {asked}; even with nothing else there, its topology finds slots for {shortage.most}.",

@@ -19,7 +19,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
 from aifactory.api import names
-from aifactory.backends.port import Kind, Object
+from aifactory.backends.port import POD, Kind, Object
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -158,6 +158,15 @@ class KubernetesClient:
             "metadata": {"namespace": namespace, "name": name},
         }
         await self._write("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body, _JSON)
+
+    async def kill(self, namespace: str, name: str) -> None:
+        """Delete a pod without grace: its node goes anyway."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+        try:
+            await self._write("DELETE", _path(POD, namespace, name), body, _JSON)
+        except ApiError as error:
+            if error.status != 404:
+                raise
 
     async def _write(
         self, method: str, path: str, body: Object, content: str, *query: tuple[str, str]

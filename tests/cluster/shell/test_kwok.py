@@ -129,6 +129,12 @@ async def test_the_pods_that_have_to_leave_are_found(
     # Of many nodes they are found by one LIST.
     many = [node.name, *(f"other-{i}" for i in range(FEW_NODES))]
     assert await driver.pods(many) == [Pod(namespace, "goes", node.name)]
+    # What is left at the timeout goes before its node: it would stay bound to the name.
+    await driver.drain(Drain(node, NOW, Cause.SPEC))
+    left = (Pod(namespace, "goes", node.name), Pod(namespace, "gone", node.name))
+    await driver.delete(Delete((await seen(driver, site))[1], left))
+    assert kubectl("get", "pods", f"--namespace={namespace}", "--output=name").split() == ["pod/waits"]
+    assert await seen(driver, site) == {}
 
 
 async def test_a_node_that_lost_our_label_still_counts_where_it_stands(

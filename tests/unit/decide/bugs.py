@@ -106,7 +106,7 @@ def by_force(sound: Function) -> Function:
     def broken(case: Any, *rest: Any) -> list[Any]:
         nodes = {n.name: n for n in case.world.nodes}
         return [
-            Delete(nodes[a.pod.node], forced=True) if isinstance(a, Evict) else a for a in sound(case, *rest)
+            Delete(nodes[a.pod.node], (a.pod,)) if isinstance(a, Evict) else a for a in sound(case, *rest)
         ]
 
     return broken

@@ -140,6 +140,17 @@ def test_a_refused_pool_can_be_deleted_and_goes_after_its_nodes() -> None:
     assert it.nodes == {}
 
 
+def test_limits_of_a_factory_that_makes_no_sense_are_not_said_to_be_in_force() -> None:
+    it = settled(DFW, pool("a/train", boxes(2))).spoil("dfw").settle()
+    assert it.refused["dfw"].metadata.generation == 2
+    assert it.statuses["dfw"]["observedGeneration"] == 1
+
+
+def test_no_pool_hears_that_it_never_fits_because_of_a_factory_that_makes_no_sense() -> None:
+    it = settled(factory("sjc", boxes=1), DFW).spoil("dfw").apply(pool("a/train", boxes(3))).settle()
+    assert it.says("a/train", "Stalled") == "True: InsufficientUnits"
+
+
 def test_a_broken_node_of_a_refused_pool_stays_and_keeps_its_slot() -> None:
     it = settled(DFW, pool("a/train", boxes(2))).spoil("a/train").settle()
     it.mark(it.nodes_of("a/train")[0]).settle()

@@ -115,6 +115,14 @@ def test_a_node_whose_labels_make_no_sense_is_a_stray() -> None:
     assert len(it.nodes) == 3
 
 
+def test_one_relabelled_node_of_a_rack_does_not_cost_the_rack() -> None:
+    it = settled(factory("dfw", racks=1), pool("a/train", racks(1), systems=("rack",)))
+    before = there(it, "dfw")
+    it.scribble(it.nodes_of("a/train")[0], pool="hacker").settle()
+    assert there(it, "dfw") == before
+    assert len(it.nodes_of("a/train")) == 4
+
+
 @pytest.mark.parametrize("spoiled", [{names.ANNOTATION_WATTS: "x"}, {names.ANNOTATION_PATH: ""}])
 def test_a_node_whose_notes_are_spoiled_counts_where_its_labels_say(spoiled: dict[str, str]) -> None:
     it = settled(factory("dfw", halls=2, hall=40, boxes=4), pool("a/train", boxes(4), pack="hall"))

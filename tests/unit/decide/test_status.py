@@ -240,6 +240,23 @@ def test_a_status_never_lies_about_what_it_saw(stop: int) -> None:
 # Events
 
 
+def test_who_gives_way_hears_why_once() -> None:
+    it = settled(factory("dfw", boxes=4), pool("a/soft", boxes(4), preemptible=True))
+    it.apply(pool("b/high", boxes(2), priority=9))
+    told = [event for _ in range(8) for event in events_of(it.cycle(), "a/soft")]
+    assert [event.reason for event in told].count("Preemption") == 1
+    assert next(e for e in told if e.reason == "Preemption").message.startswith("Being released: 4 nodes (")
+
+
+def test_what_needs_somebody_from_its_first_moment_is_an_event() -> None:
+    it = cluster(factory("dfw", boxes=1), pool("a/lost", only_in=("nowhere",)), pool("b/fine"))
+    plan = it.cycle()
+    assert [(e.reason, e.warning) for e in events_of(plan, "a/lost")] == [("NoSuchFactory", True)]
+    assert events_of(plan, "b/fine") == []
+    it.spoil("b/fine")
+    assert [e.reason for _ in range(3) for e in it.cycle().events if e.name == "fine"] == ["InvalidSpec"]
+
+
 def test_events_tell_transitions_once() -> None:
     it = settled(DFW, pool("a/train", boxes(6)))
     it.edit("dfw", boxes=6)

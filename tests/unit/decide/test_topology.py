@@ -139,6 +139,17 @@ def test_a_spread_pool_that_lost_a_place_preempts_for_it() -> None:
     assert it.gpus("b/low") == (0,)
 
 
+def test_a_spread_that_became_uneven_is_evened_by_the_fewest_units() -> None:
+    sites = (factory("dfw", boxes=8), factory("sjc", boxes=8))
+    it = settled(*sites, pool("a/infer", boxes(12), spread=2, priority=9))
+    it.edit("sjc", paused=True).edit("a/infer", gpus=boxes(8)).settle()
+    assert it.units("a/infer") == {"dfw/hall": 2, "sjc/hall": 6}  # nothing is released where it is paused
+    before = {name: node.uid for name, node in it.nodes.items()}
+    it.edit("sjc", paused=False).settle()
+    assert it.units("a/infer") == {"dfw/hall": 4, "sjc/hall": 4}
+    assert sum(before.get(name) == node.uid for name, node in it.nodes.items()) == 6
+
+
 # Factories
 
 

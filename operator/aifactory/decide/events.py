@@ -1,0 +1,67 @@
+"""Events: what has changed, told once, to whom it concerns."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aifactory.decide.case import Case
+from aifactory.decide.conditions import reason_of
+from aifactory.decide.plan import Action, Cause, Delete, Drain, Event, StatusWrite
+from aifactory.decide.words import counted
+from aifactory.decide.world import PoolKey
+
+_LISTED = 3
+
+
+def transitions(
+    before: Sequence[Mapping[str, Any]], write: StatusWrite, watched: Iterable[str]
+) -> tuple[Event, ...]:
+    """Events for the watched conditions whose status or reason changed, each reason once.
+
+    Of conditions that were not there before only those are told that need somebody. A condition that stays
+    true is not news, but for Ready.
+    """
+    now = write.status["conditions"]
+    stalled = reason_of(now, "Stalled")[0] == "True"
+    events: dict[str, Event] = {}
+    for kind in watched:
+        was, (status, reason) = reason_of(before, kind), reason_of(now, kind)
+        needs_somebody = status == "False" and stalled
+        news = was[0] != "" or needs_somebody
+        if was == (status, reason) or not news or (kind != "Ready" and was[0] == status == "True"):
+            continue
+        message = next(condition["message"] for condition in now if condition["type"] == kind)
+        event = Event(write.kind, write.namespace, write.name, reason, message, warning=needs_somebody)
+        events.setdefault(reason, event)
+    return tuple(events.values())
+
+
+def release_events(case: Case, actions: Iterable[Action]) -> tuple[Event, ...]:
+    """One event for each pool and cause, when its nodes begin to drain against its own spec's wish, and one
+    when nodes go with their pods.
+    """
+    begun: dict[tuple[PoolKey, Cause], list[str]] = defaultdict(list)
+    timed_out: dict[PoolKey, list[str]] = defaultdict(list)
+    for action in actions:
+        stamp = action.node.stamp if isinstance(action, Drain | Delete) else None
+        if stamp is None or stamp.pool is None:
+            continue
+        if isinstance(action, Drain) and stamp.draining_since is None and action.cause is not Cause.SPEC:
+            begun[stamp.pool, action.cause].append(action.node.name)
+        if isinstance(action, Delete) and action.forced:
+            timed_out[stamp.pool].append(action.node.name)
+    events = [
+        Event("GPUPool", *pool, str(cause), f"Being released: {_listed(nodes)}.", warning=True)
+        for (pool, cause), nodes in begun.items()
+    ]
+    for pool, nodes in timed_out.items():
+        said = next((case.world.refusals[node] for node in nodes if node in case.world.refusals), "")
+        why_not = said or "they did not leave in time"
+        message = f"Deleted with their pods after the drain timeout: {_listed(nodes)}: {why_not}"
+        events.append(Event("GPUPool", *pool, "DrainTimedOut", message, warning=True))
+    return tuple(events)
+
+
+def _listed(nodes: list[str]) -> str:
+    more = " ..." if len(nodes) > _LISTED else ""
+    return f"{counted(len(nodes), 'node')} ({', '.join(nodes[:_LISTED])}{more})"
