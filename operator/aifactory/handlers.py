@@ -79,10 +79,9 @@ def _own_namespace() -> str:
 def log_to_stderr(*, as_json: bool, verbose: bool) -> None:
     """Set up logging for the process."""
     kopf.configure(verbose=verbose, log_format=kopf.LogFormat.JSON if as_json else kopf.LogFormat.FULL)
-    if not verbose:
-        # A line or two for each event of each node, and for each probe.
-        for name in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+    # A line or two for each event of each node, and for each probe: they would drown our own.
+    for name in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def registry(service: Service, client: KubernetesClient, stop: asyncio.Event) -> kopf.OperatorRegistry:

@@ -13,9 +13,10 @@ import yaml
 from aifactory.api import names
 from aifactory.api.backend import KINDS
 from aifactory.api.factory import AIFactory
+from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, parse_factory, parse_pool
-from aifactory.decide.world import World, claims_of, key_of
+from aifactory.decide.world import Refused, World, claims_of, key_of
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -69,17 +70,22 @@ class Manifests:
     factories: tuple[AIFactory, ...]
     pools: tuple[GPUPool, ...]
     objects: tuple[dict[str, Any], ...]  # as they were read
+    refused: tuple[Refused, ...] = ()
+    wrong: tuple[str, ...] = ()  # what is wrong with those
 
 
 def read(paths: list[Path]) -> Manifests:
-    """Read all AIFactories and GPUPools of files and folders (`-` is standard input). Raises BadInput.
+    """Read all AIFactories and GPUPools of files and folders (`-` is standard input).
 
-    Objects of other kinds are left aside, as they may well stand in the same files.
+    Objects of other kinds are left aside, as they may well stand in the same files. Raises BadInput for what
+    is no object, has no name or is there twice; an object that is only not valid stops no other.
     """
     factories: dict[str, AIFactory] = {}
     pools: dict[tuple[str, str], GPUPool] = {}
     objects: list[dict[str, Any]] = []
     wrong: list[str] = []
+    invalid: list[str] = []
+    refused: list[Refused] = []
     for source, obj in _objects(paths, wrong):
         if not str(obj.get("apiVersion", "")).startswith(f"{names.GROUP}/"):
             continue
@@ -92,15 +98,39 @@ def read(paths: list[Path]) -> Manifests:
                 twice = pools.setdefault(key_of(pool), pool) is not pool
             else:
                 raise BadInput(f"found kind {obj.get('kind')!r}, allowed are AIFactory and GPUPool")
-        except (Invalid, BadInput) as error:
+        except BadInput as error:
             wrong.append(f"{source}: {error}")
+            continue
+        except Invalid as error:
+            meta = obj.get("metadata")
+            named = isinstance(meta, dict) and isinstance(meta.get("name"), str)
+            (invalid if named else wrong).append(f"{source}: {error}")
+            if named:
+                refused.append(_refused(obj, error))
+                objects.append(obj)
             continue
         if twice:
             wrong.append(f"{source}: {obj['kind']} {obj['metadata']['name']} is there twice")
         objects.append(obj)
     if wrong:
         raise BadInput("\n".join(wrong))
-    return Manifests(tuple(factories.values()), tuple(pools.values()), tuple(objects))
+    return Manifests(
+        tuple(factories.values()), tuple(pools.values()), tuple(objects), tuple(refused), tuple(invalid)
+    )
+
+
+def _refused(obj: dict[str, Any], error: Invalid) -> Refused:
+    meta = obj["metadata"]
+    namespace = "" if obj["kind"] == "AIFactory" else str(meta.get("namespace") or "default")
+    generation = meta.get("generation")
+    known = ObjectMeta(
+        name=meta["name"],
+        namespace=namespace,
+        generation=generation if isinstance(generation, int) else 0,
+    )
+    status = obj.get("status")
+    message = "; ".join(str(problem) for problem in error.problems)
+    return Refused(obj["kind"], known, message, status if isinstance(status, dict) else {})
 
 
 def _objects(paths: list[Path], wrong: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -130,7 +160,7 @@ def _texts(paths: list[Path], wrong: list[str]) -> Iterator[tuple[str, str]]:
         elif path.is_dir():
             for file in sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES):
                 yield str(file), file.read_text(encoding="utf-8")
-        elif path.is_file():
+        elif path.exists():  # a pipe of the shell's is fine too
             yield str(path), path.read_text(encoding="utf-8")
         else:
             wrong.append(f"{path}: there is no such file or folder")
@@ -143,5 +173,9 @@ def world_of(manifests: Manifests) -> World:
     """
     claims = tuple(claim for pool in manifests.pools for claim in claims_of(pool))
     return World(
-        factories=manifests.factories, pools=manifests.pools, claims=claims, backends=frozenset(KINDS)
+        factories=manifests.factories,
+        pools=manifests.pools,
+        claims=claims,
+        refused=manifests.refused,
+        backends=frozenset(KINDS),
     )

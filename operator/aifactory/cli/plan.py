@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 
 from aifactory.cli import tables
 from aifactory.cli.diff import differences
@@ -53,31 +52,37 @@ def plan(
 
     A status in the files is the present state, so a what-if is a pipe: plan -o yaml, change, plan again.
 
-    Exit codes: 0 every pool has its minimum, 3 some pool waits, 1 the input cannot be read, 2 wrong usage.
+    An object that is not valid is left as it is, and the others are planned.
+
+    Exit codes: 0 every pool has its minimum, 3 some pool waits, 1 something in the input is not valid,
+    2 wrong usage.
     """
     try:
         manifests = read(files)
     except BadInput as error:
         print(error, file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
+    for line in manifests.wrong:
+        print(line, file=sys.stderr)
     decided = decide(world_of(manifests), datetime.now(UTC), acting=False)
     for line in decided.log:
         print(line, file=sys.stderr)
     if output is Output.TABLE:
-        console = Console()
+        console = tables.open_console()
         tables.show_factories(console, manifests, decided, every_domain=domains)
         tables.show_pools(console, manifests, decided)
     else:
         _dump(_with_status(manifests, decided), output)
     if diff:
-        tables.show_differences(Console(stderr=output is not Output.TABLE), differences(manifests, decided))
+        console = tables.open_console(stderr=output is not Output.TABLE)
+        tables.show_differences(console, differences(manifests, decided))
     waits = any(
         condition["type"] == "Placed" and condition["status"] == "False"
         for write in decided.statuses
         if write.kind == "GPUPool"
         for condition in write.status["conditions"]
     )
-    raise typer.Exit(WAITING if waits else SERVED)
+    raise typer.Exit(BAD_INPUT if manifests.refused else WAITING if waits else SERVED)
 
 
 def _with_status(manifests: Manifests, decided: Plan) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """`aifactory systems`: the built-in catalogue."""
 
-from rich.console import Console
 from rich.table import Table
 
 from aifactory.api.catalogue import catalogue
 from aifactory.api.quantity import show_power
+from aifactory.cli.tables import open_console
 
 
 def systems() -> None:
@@ -31,4 +31,4 @@ def systems() -> None:
             power,
             system.resource_name,
         )
-    Console().print(table)
+    open_console().print(table)

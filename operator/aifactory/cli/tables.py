@@ -1,5 +1,6 @@
 """Plans as tables for people."""
 
+import os
 from collections import Counter
 
 from rich.console import Console
@@ -14,6 +15,13 @@ from aifactory.decide.world import key_of
 
 _SHOWN_DOMAINS = 5
 _BAR = 20
+_WIDE = 200
+
+
+def open_console(*, stderr: bool = False) -> Console:
+    """A console; where no terminal and no $COLUMNS says how wide it is, wide enough to break no word."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(stderr=stderr, width=_WIDE)
 
 
 def _table(*columns: str) -> Table:

@@ -20,7 +20,18 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from aifactory.backends.port import Backend
-from aifactory.decide.plan import Delete, Drain, Event, Evict, Finalizer, Hold, Order, Plan, Relabel
+from aifactory.decide.plan import (
+    Delete,
+    Drain,
+    Event,
+    Evict,
+    Finalizer,
+    Hold,
+    Order,
+    Plan,
+    Relabel,
+    StatusWrite,
+)
 from aifactory.decide.world import World
 from aifactory.shell import events
 from aifactory.shell.client import ApiError, KubernetesClient
@@ -209,6 +220,7 @@ class Applier:
             summary.done += 1
             outcome = "done"
         self._metrics.wrote(what, outcome)
+        logger.debug("%s: %s", outcome, named(item))
         return outcome == "done"
 
     def _new_refusals(self, releases: Iterable[Drain | Evict | Hold | Delete]) -> None:
@@ -241,6 +253,22 @@ class Applier:
 
     async def _post(self, event: Event, objects: Objects) -> None:
         await events.post(self._client, event, objects, self._memory, self._leadership.identity)
+
+
+def named(item: object) -> str:
+    """What a write is about, for the log."""
+    match item:
+        case Order(wish=wish, pool=pool):
+            return f"{type(item).__name__} {wish.slot.node_name} for {pool}"
+        case Drain(node=node, cause=cause):
+            return f"Drain {node.name} ({cause}) of {node.stamp.pool if node.stamp else None}"
+        case Relabel(node=node) | Hold(node=node) | Delete(node=node):
+            return f"{type(item).__name__} {node.name}"
+        case Evict(pod=pod):
+            return f"Evict {pod.namespace}/{pod.name} from {pod.node}"
+        case StatusWrite() | Finalizer() | Event():
+            return f"{type(item).__name__} {item.kind} {item.namespace}/{item.name}".replace(" /", " ")
+    return type(item).__name__
 
 
 def allowed(plan: Plan, missing: Set[Key]) -> list[Order | Relabel]:

@@ -111,6 +111,24 @@ def test_bad_input_exits_with_1_and_names_file_field_and_what_is_allowed(tmp_pat
     assert "spec.gpus" in result.stderr
 
 
+def test_an_object_that_is_not_valid_stops_no_other() -> None:
+    site = FACTORY.replace("LIMIT", "60k")
+    text = site + "---" + site.replace("name: lab", "name: typo").replace("path: hall,", "path: a/b,")
+    result = plan(text + pool("one", 64), "-o", "json")
+    assert result.exit_code == 1
+    assert "AIFactory typo is not valid" in result.stderr
+    assert statuses(result)["one"]["gpus"] == 64
+    (ready, _) = statuses(result)["typo"]["conditions"]
+    assert (ready["status"], ready["reason"]) == ("False", "InvalidSpec")
+
+
+def test_nothing_is_broken_into_pieces_in_a_pipe() -> None:
+    lines = run("-f", "-", stdin=FACTORY.replace("LIMIT", "60k") + pool("a-rather-long-name", 64)).stdout
+    assert any(
+        line.startswith("team/a-rather-long-name") and "lab/hall" in line for line in lines.splitlines()
+    )
+
+
 def test_a_bare_float_is_refused_with_the_hint_to_quote_it() -> None:
     result = plan(FACTORY.replace("LIMIT", "42.5") + pool("one", 8))
     assert result.exit_code == 1
