@@ -77,13 +77,19 @@ class Kwok:
         Pods that are left go first. Those of a Node that is gone stay bound to its name, and would run on
         the next one of that name.
         """
-        obj = await self._client.get(NODE, delete.node.name)
-        node = read_node(obj)
-        if node.unschedulable and node.stamp and node.stamp.draining_since:
+        name = delete.node.name
+        if delete.pods and await self._drained(name):
             for pod in delete.pods:
                 await self._client.kill(pod.namespace, pod.name)
-            version = obj["metadata"]["resourceVersion"]
-            await self._client.delete(NODE, node.name, uid=delete.node.uid, version=version)
+        if version := await self._drained(name):
+            await self._client.delete(NODE, name, uid=delete.node.uid, version=version)
+
+    async def _drained(self, name: str) -> str:
+        """The resourceVersion of a Node that is being drained as it is now; empty of another one."""
+        obj = await self._client.get(NODE, name)
+        node = read_node(obj)
+        drains = node.unschedulable and node.stamp and node.stamp.draining_since
+        return str(obj["metadata"]["resourceVersion"]) if drains else ""
 
     async def _patch(self, node: Node, change: Object, version: str = "") -> None:
         """Patch the very node that was observed; one of the same name that came later answers 409."""

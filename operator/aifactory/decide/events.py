@@ -23,6 +23,7 @@ def transitions(
     """
     now = write.status["conditions"]
     stalled = reason_of(now, "Stalled")[0] == "True"
+    alarming = stalled or reason_of(now, "WithinLimits")[0] == "False"
     events: dict[str, Event] = {}
     for kind in watched:
         was, (status, reason) = reason_of(before, kind), reason_of(now, kind)
@@ -31,7 +32,8 @@ def transitions(
         if was == (status, reason) or not news or (kind != "Ready" and was[0] == status == "True"):
             continue
         message = next(condition["message"] for condition in now if condition["type"] == kind)
-        event = Event(write.kind, write.namespace, write.name, reason, message, warning=needs_somebody)
+        warning = status == "False" and alarming
+        event = Event(write.kind, write.namespace, write.name, reason, message, warning=warning)
         events.setdefault(reason, event)
     return tuple(events.values())
 

@@ -270,6 +270,12 @@ def test_a_settled_cluster_has_nothing_to_tell() -> None:
     assert it.decide().events == ()
 
 
+def test_to_be_above_a_limit_is_a_warning_although_it_passes() -> None:
+    it = settled(DFW, pool("a/train", boxes(6), at_least=boxes(1))).edit("dfw", quota=20)
+    told = [event for _ in range(6) for event in it.cycle().events if event.kind == "AIFactory"]
+    assert ("Shedding", True) in [(event.reason, event.warning) for event in told]
+
+
 def test_a_bad_turn_is_a_warning() -> None:
     it = settled(DFW, pool("a/train", boxes(4))).edit("dfw", quota=0)
     told = [event for _ in range(6) for event in events_of(it.cycle(), "a/train")]
