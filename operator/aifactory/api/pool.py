@@ -25,15 +25,23 @@ from aifactory.api.pool_status import GPUPoolStatus
 from aifactory.api.selector import LabelSelector
 
 
+def _with_domain(domain: str | None) -> str:
+    return "without a domain" if domain is None else "with a domain"
+
+
 class Spread(Model):
     """Spread over several places, so that the loss of one costs only a share."""
 
     RULES: ClassVar = (
         Rule(
-            "domain is given exactly with over: Domain",
-            lambda spread: [] if (spread.domain is not None) == (spread.over == "Domain") else [spread.over],
+            "domain has to be given with over: Domain, and only with it",
+            lambda spread: (
+                []
+                if (spread.domain is not None) == (spread.over == "Domain")
+                else [f"{spread.over} {_with_domain(spread.domain)}"]
+            ),
             "has(self.domain) == (self.over == 'Domain')",
-            "self.over",
+            "self.over + (has(self.domain) ? ' with a domain' : ' without a domain')",
             at=".domain",
         ),
     )
@@ -51,12 +59,14 @@ class Topology(Model):
 
     RULES: ClassVar = (
         Rule(
-            "domain is given exactly with pack: Domain",
+            "domain has to be given with pack: Domain, and only with it",
             lambda topology: (
-                [] if (topology.domain is not None) == (topology.pack == "Domain") else [topology.pack]
+                []
+                if (topology.domain is not None) == (topology.pack == "Domain")
+                else [f"{topology.pack} {_with_domain(topology.domain)}"]
             ),
             "has(self.domain) == (self.pack == 'Domain')",
-            "self.pack",
+            "self.pack + (has(self.domain) ? ' with a domain' : ' without a domain')",
             at=".domain",
         ),
         Rule(
