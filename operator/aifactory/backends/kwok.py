@@ -77,18 +77,17 @@ class Kwok:
         Pods that are left go first. Those of a Node that is gone stay bound to its name, and would run on
         the next one of that name.
         """
-        name = delete.node.name
-        if delete.pods and await self._drained(name):
+        if delete.pods and await self._drained(delete.node):
             for pod in delete.pods:
-                await self._client.kill(pod.namespace, pod.name)
-        if version := await self._drained(name):
-            await self._client.delete(NODE, name, uid=delete.node.uid, version=version)
+                await self._client.kill(pod.namespace, pod.name, pod.uid)
+        if version := await self._drained(delete.node):
+            await self._client.delete(NODE, delete.node.name, uid=delete.node.uid, version=version)
 
-    async def _drained(self, name: str) -> str:
-        """The resourceVersion of a Node that is being drained as it is now; empty of another one."""
-        obj = await self._client.get(NODE, name)
-        node = read_node(obj)
-        drains = node.unschedulable and node.stamp and node.stamp.draining_since
+    async def _drained(self, node: Node) -> str:
+        """The resourceVersion of the Node of this name while it is being drained, else nothing."""
+        obj = await self._client.get(NODE, node.name)
+        now = read_node(obj)
+        drains = now.unschedulable and now.stamp and now.stamp.draining_since
         return str(obj["metadata"]["resourceVersion"]) if drains else ""
 
     async def _patch(self, node: Node, change: Object, version: str = "") -> None:

@@ -58,7 +58,8 @@ def read_pod(obj: Object) -> Pod | None:
     finished = obj.get("status", {}).get("phase") in _FINISHED
     if daemon or finished or _MIRROR in meta.get("annotations", {}):
         return None
-    return Pod(meta["namespace"], meta["name"], obj["spec"]["nodeName"], "deletionTimestamp" in meta)
+    evicted = "deletionTimestamp" in meta
+    return Pod(meta["namespace"], meta["name"], obj["spec"]["nodeName"], evicted, meta.get("uid", ""))
 
 
 def drain_patch(since: datetime, cause: Cause) -> Object:

@@ -51,8 +51,8 @@ class Client(Protocol):
     async def evict(self, namespace: str, name: str) -> None:
         """Ask a pod to leave, as its disruption budgets allow."""
 
-    async def kill(self, namespace: str, name: str) -> None:
-        """Delete a pod at once; one that is gone is fine."""
+    async def kill(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a pod at once; one that is gone, or has come back as another one, is fine."""
 
 
 class Backend(Protocol):

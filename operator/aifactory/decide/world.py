@@ -92,6 +92,7 @@ class Pod:
     name: str
     node: str
     evicted: bool = False  # on its way out already
+    uid: str = ""
 
 
 @dataclass(frozen=True, order=True)

@@ -159,13 +159,14 @@ class KubernetesClient:
         }
         await self._write("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body, _JSON)
 
-    async def kill(self, namespace: str, name: str) -> None:
-        """Delete a pod without grace: its node goes anyway."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+    async def kill(self, namespace: str, name: str, uid: str) -> None:
+        """Delete a pod without grace: its node goes anyway. One that bears the name of another is left."""
+        only = {"uid": uid}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "preconditions": only}
         try:
             await self._write("DELETE", _path(POD, namespace, name), body, _JSON)
         except ApiError as error:
-            if error.status != 404:
+            if error.status not in (404, 409):
                 raise
 
     async def _write(

@@ -125,13 +125,16 @@ async def test_the_pods_that_have_to_leave_are_found(
             "spec": where | {"containers": [{"name": "main", "image": "none"}]},
         }
         kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
-    assert await driver.pods([node.name]) == [Pod(namespace, "goes", node.name)]
+    (goes,) = await driver.pods([node.name])
+    assert (goes.namespace, goes.name, goes.node) == (namespace, "goes", node.name)
     # Of many nodes they are found by one LIST.
     many = [node.name, *(f"other-{i}" for i in range(FEW_NODES))]
-    assert await driver.pods(many) == [Pod(namespace, "goes", node.name)]
+    assert await driver.pods(many) == [goes]
     # What is left at the timeout goes before its node: it would stay bound to the name.
     await driver.drain(Drain(node, NOW, Cause.SPEC))
-    left = (Pod(namespace, "goes", node.name), Pod(namespace, "gone", node.name))
+    # One that came back under its old name, perhaps elsewhere, is another pod.
+    again = Pod(namespace, "waits", node.name, uid="of-the-former-one")
+    left = (goes, again, Pod(namespace, "gone", node.name, uid="x"))
     await driver.delete(Delete((await seen(driver, site))[1], left))
     assert kubectl("get", "pods", f"--namespace={namespace}", "--output=name").split() == ["pod/waits"]
     assert await seen(driver, site) == {}
