@@ -16,7 +16,7 @@ from rich.console import Console
 
 from aifactory.decide import World, decide
 from aifactory.decide.build import build
-from aifactory_solver import check, solve
+from aifactory_solver import check, solve_plainly
 from bench.fleets import fleet, served, standing
 
 T = TypeVar("T")
@@ -97,7 +97,7 @@ def _measure(scale: str, console: Console) -> dict[str, list[list[float]]]:
 def _time(world: World) -> list[float]:
     """Seconds for arrays, solve, check and decide, then GPUs served and their share of those wished."""
     arrays, case = _clock(lambda: build(world))
-    solving, solution = _clock(lambda: solve(case.problem))
+    solving, solution = _clock(lambda: solve_plainly(case.problem))
     checking, _ = _clock(lambda: check(case.problem, solution))
     deciding, plan = _clock(lambda: decide(world, datetime.now(UTC), acting=False))
     gpus = served(world, plan)

@@ -2,13 +2,27 @@
 
 The package knows arrays only: no Kubernetes, no Pydantic, no clock, no I/O.
 
-``Problem`` is what is asked, ``Solution`` what is answered, ``solve`` answers it,
-and ``check`` says, with code of its own, whether an answer may be used.
+``Problem`` is what is asked, ``Solution`` what is answered. ``solve`` answers as well as it can,
+``solve_plainly`` at once, and both keep every rule; ``certify`` says how much better anybody could have
+done; ``check`` says, with code of its own, whether an answer may be used.
 """
 
+from aifactory_solver.certificate import Certificate, certify
 from aifactory_solver.check import check
 from aifactory_solver.explain import Explainer, Shortage
-from aifactory_solver.plain import solve
+from aifactory_solver.improve import solve
+from aifactory_solver.plain import solve as solve_plainly
 from aifactory_solver.problem import Problem, Solution, Topology
 
-__all__ = ["Explainer", "Problem", "Shortage", "Solution", "Topology", "check", "solve"]
+__all__ = [
+    "Certificate",
+    "Explainer",
+    "Problem",
+    "Shortage",
+    "Solution",
+    "Topology",
+    "certify",
+    "check",
+    "solve",
+    "solve_plainly",
+]

@@ -19,6 +19,10 @@ def to_numpy(array: Array) -> Ints:
     return np.asarray(array, dtype=np.int64)
 
 
+def _take(values: Ints, at: Ints) -> Ints:
+    return values.take(at, axis=-1)
+
+
 class Forest:
     """The tree in breadth-first order, so that the children of a domain stand side by side.
 
@@ -26,55 +30,50 @@ class Forest:
     integers on every device.
     """
 
-    def __init__(self, problem: Problem, xp: Array) -> None:
-        self.xp = xp
-        self.parent = problem.parent
-        domains = problem.domains
-        depth = np.zeros(domains, dtype=np.int64)
-        self.ancestors: list[tuple[int, ...]] = []
-        for d in range(domains):
-            up = int(problem.parent[d])
-            depth[d] = depth[up] + 1 if up >= 0 else 0
-            self.ancestors.append((d,) if up < 0 else (d, *self.ancestors[up]))
-        self.depth = depth
-        self.levels = int(depth.max()) + 1 if domains else 0
-
+    def __init__(self, problem: Problem, xp: Array, device: Array = None) -> None:
+        """The index arrays lie on ``device``, the namespace's own choice where it is None."""
+        self.xp, self.device = xp, device
+        parents = problem.parent.tolist()
+        self.ancestors: list[tuple[int, ...]] = []  # of each domain: itself, then upwards
+        self.children: list[list[int]] = [[] for _ in parents]
+        depth = []
+        for d, up in enumerate(parents):
+            above = self.ancestors[up] if up >= 0 else ()
+            self.ancestors.append((d, *above))
+            depth.append(len(above))
+            if up >= 0:
+                self.children[up].append(d)
+        self.depth = np.asarray(depth, dtype=np.int64)
+        self.levels = max(depth, default=-1) + 1
+        layer = self.roots = [d for d, up in enumerate(parents) if up < 0]
         order: list[int] = []
-        self.children: list[list[int]] = [[] for _ in range(domains)]
-        for d in range(domains):
-            if problem.parent[d] >= 0:
-                self.children[int(problem.parent[d])].append(d)
-        layer = [d for d in range(domains) if problem.parent[d] < 0]
-        self.roots = list(layer)
         self.bounds = [0]
         while layer:
             order.extend(layer)
             self.bounds.append(len(order))
             layer = [child for d in layer for child in self.children[d]]
         self.order = np.asarray(order, dtype=np.int64)
-        self.place = np.empty(domains, dtype=np.int64)
-        self.place[self.order] = np.arange(domains)
+        self.place = np.empty_like(self.order)
+        self.place[self.order] = np.arange(len(order))
 
-        self.cell_order = np.argsort(self.place[problem.cell_domain], kind="stable")
-        self.cells_at: list[list[int]] = [[] for _ in range(domains)]
-        for c, d in enumerate(problem.cell_domain.tolist()):
-            self.cells_at[d].append(c)
-        cell_ends = np.cumsum([len(self.cells_at[d]) for d in order], dtype=np.int64)
+        at = self.place[problem.cell_domain]
+        self.cell_order = np.argsort(at, kind="stable")
+        cell_ends = np.cumsum(np.bincount(at, minlength=len(order)), dtype=np.int64)
         child_ends = np.cumsum([len(self.children[d]) for d in order], dtype=np.int64)
-        self._cell_starts = xp.asarray(np.concatenate(([0], cell_ends)).astype(np.int64))
+        self.cell_starts = self.ints(np.concatenate(([0], cell_ends)))
         # Children of depth k are the whole of depth k+1, so running counts within a depth are offsets there.
-        self._child_starts = []
-        self._parents = [xp.asarray(np.zeros(0, dtype=np.int64))]  # within the depth above
+        self.child_starts = []
+        self.parents = [self.ints(np.zeros(0, np.int64))]  # of each depth: within the depth above
         for k in range(1, self.levels):
-            above = problem.parent[self.order[self.bounds[k] : self.bounds[k + 1]]]
-            self._parents.append(xp.asarray(self.place[above] - self.bounds[k - 1]))
+            up = problem.parent[self.order[self.bounds[k] : self.bounds[k + 1]]]
+            self.parents.append(self.ints(self.place[up] - self.bounds[k - 1]))
         for k in range(self.levels):
             ends = child_ends[self.bounds[k] : self.bounds[k + 1]]
             before = child_ends[self.bounds[k] - 1] if k else 0
-            self._child_starts.append(xp.asarray(np.concatenate(([0], ends - before)).astype(np.int64)))
-        self._cell_domain = problem.cell_domain
-        self._cell_fabric = problem.cell_fabric
-        self._level = problem.level
+            self.child_starts.append(self.ints(np.concatenate(([0], ends - before))))
+
+        self._cell_domain, self._cell_fabric = problem.cell_domain, problem.cell_fabric
+        self._parent, self._level = problem.parent, problem.level
 
     @cached_property
     def fabric_depth(self) -> Ints:
@@ -83,68 +82,102 @@ class Forest:
 
     def below_level(self, level: int) -> Bools:
         """(C,) whether a cell hangs on or below an instance of the level."""
-        marked = self._level == level
-        for d in self.order.tolist():
-            if self.parent[d] >= 0 and marked[self.parent[d]]:
-                marked[d] = True
-        return np.asarray(marked[self._cell_domain])
+        return np.asarray(self.instance(level)[self._cell_domain] >= 0)
+
+    def instance(self, level: int) -> Ints:
+        """(D,) the instance of a level that a domain is or hangs below, -1 for none."""
+        found = np.where(self._level == level, np.arange(len(self._level)), -1)
+        for k in range(1, self.levels):
+            here = self.order[self.bounds[k] : self.bounds[k + 1]]
+            found[here] = np.where(found[here] < 0, found[self._parent[here]], found[here])
+        return found
+
+    def ints(self, values: Ints) -> Array:
+        """As int64 on the namespace and the device."""
+        return self.xp.asarray(np.asarray(values, dtype=np.int64), device=self.device)
+
+    # In breadth-first order, on the namespace, with any axes ahead: many scenarios at once
 
     def _segments(self, values: Array, starts: Array) -> Array:
-        """Sums of ``values`` over the consecutive segments that begin at ``starts``."""
+        """Sums of ``values`` (..., n) over the consecutive segments that begin at ``starts``."""
         xp = self.xp
-        zero = xp.zeros(1, dtype=xp.int64)
-        running = xp.concat([zero, xp.cumulative_sum(values)]) if values.shape[0] else zero
-        at = xp.take(running, starts)
-        return at[1:] - at[:-1]
+        running = xp.zeros((*values.shape[:-1], 1), dtype=xp.int64, device=self.device)
+        if values.shape[-1]:
+            running = xp.concat([running, xp.cumulative_sum(values, axis=-1)], axis=-1)
+        at = xp.take(running, starts, axis=-1)
+        return at[..., 1:] - at[..., :-1]
+
+    def hung_sorted(self, amounts: Array) -> Array:
+        """(..., D) sums over the cells on each domain of (..., C) ``amounts``, given in ``cell_order``."""
+        return self._segments(amounts, self.cell_starts)
+
+    def up(self, own: Array, rooms: Array | None = None) -> Array:
+        """(..., D) of each domain its ``own`` and its children's, but at most ``rooms``: m(v)."""
+        xp = self.xp
+        found: list[Array] = []
+        under = own[..., :0]
+        for k in range(self.levels - 1, -1, -1):
+            here = slice(self.bounds[k], self.bounds[k + 1])
+            under = own[..., here] + self._segments(under, self.child_starts[k])
+            if rooms is not None:
+                under = xp.minimum(rooms[..., here], under)
+            found.append(under)
+        return xp.concat(found[::-1], axis=-1) if found else own
+
+    def down(self, rooms: Array) -> Array:
+        """(..., D) the least of ``rooms`` of the domain and of all above it."""
+        xp = self.xp
+        found: list[Array] = []
+        for k in range(self.levels):
+            room = rooms[..., self.bounds[k] : self.bounds[k + 1]]
+            if k:
+                room = xp.minimum(room, xp.take(found[-1], self.parents[k], axis=-1))
+            found.append(room)
+        return xp.concat(found, axis=-1) if found else rooms
+
+    # In the order of the problem, on the host
 
     def capacity(self, left: Ints, free: Ints, watts: Ints, cap: Ints | None = None) -> Ints:
         """m(v) for every domain.
 
-        ``left`` (D,) watts still free, below zero counts as none; ``free`` (C,) usable slots;
-        ``watts`` (D,) of one unit in the domain's factory; ``cap`` (D,) at most so many units below a domain.
-        Returns (D,) units.
+        ``left`` (..., D) watts still free, below zero counts as none; ``free`` (..., C) usable slots;
+        ``watts`` (D,) of one unit in the domain's factory; ``cap`` (..., D) at most so many units below a
+        domain. Returns (..., D) units.
         """
-        xp = self.xp
-        rooms = xp.asarray(np.maximum(left, 0)[self.order]) // xp.asarray(watts[self.order])
+        rooms = self._rooms(left, watts)
         if cap is not None:
-            rooms = xp.minimum(rooms, xp.asarray(cap[self.order]))
-        own = self._segments(xp.asarray(free[self.cell_order]), self._cell_starts)
-        found: list[Array] = []
-        under = xp.zeros(0, dtype=xp.int64)
-        for k in range(self.levels - 1, -1, -1):
-            here = slice(self.bounds[k], self.bounds[k + 1])
-            under = xp.minimum(rooms[here], own[here] + self._segments(under, self._child_starts[k]))
-            found.append(under)
-        result = np.empty_like(left)
-        if found:
-            result[self.order] = to_numpy(xp.concat(found[::-1]))
-        return result
+            rooms = self.xp.minimum(rooms, self.ints(_take(cap, self.order)))
+        return self._by_domain(self.up(self.hung_sorted(self.ints(_take(free, self.cell_order))), rooms))
 
     def room_above(self, left: Ints, watts: Ints) -> Ints:
-        """(D,) units that the domain and all domains above it could still carry."""
-        xp = self.xp
-        rooms = xp.asarray(np.maximum(left, 0)[self.order]) // xp.asarray(watts[self.order])
-        found: list[Array] = []
-        for k in range(self.levels):
-            room = rooms[self.bounds[k] : self.bounds[k + 1]]
-            if k:
-                room = xp.minimum(room, xp.take(found[-1], self._parents[k]))
-            found.append(room)
-        result = np.empty_like(left)
-        if found:
-            result[self.order] = to_numpy(xp.concat(found))
-        return result
+        """(..., D) units that the domain and all domains above it could still carry."""
+        return self._by_domain(self.down(self._rooms(left, watts)))
 
     def totals(self, amounts: Ints) -> Ints:
-        """(D,) sums over each whole subtree of ``amounts`` (C,), given per cell."""
-        xp = self.xp
-        own = self._segments(xp.asarray(amounts[self.cell_order]), self._cell_starts)
-        found: list[Array] = []
-        under = xp.zeros(0, dtype=xp.int64)
-        for k in range(self.levels - 1, -1, -1):
-            under = own[self.bounds[k] : self.bounds[k + 1]] + self._segments(under, self._child_starts[k])
-            found.append(under)
-        result = np.zeros(self.depth.shape[0], dtype=np.int64)
-        if found:
-            result[self.order] = to_numpy(xp.concat(found[::-1]))
-        return result
+        """(..., D) sums over each whole subtree of ``amounts`` (..., C), given per cell."""
+        return self._by_domain(self.up(self.hung_sorted(self.ints(_take(amounts, self.cell_order)))))
+
+    def sums(self, amounts: Ints) -> Ints:
+        """(..., D) sums over each whole subtree of ``amounts`` (..., D), given per domain."""
+        return self._by_domain(self.up(self.ints(_take(amounts, self.order))))
+
+    def hung(self, amounts: Ints) -> Ints:
+        """(..., D) sums of ``amounts`` (..., C) over the cells that hang on the domain itself."""
+        return self._by_domain(self.hung_sorted(self.ints(_take(amounts, self.cell_order))))
+
+    def below(self, amounts: Ints) -> Ints:
+        """(..., D) sums of ``amounts`` (..., D) over the children of each domain."""
+        given = self.ints(_take(amounts, self.order))
+        ends = [*self.bounds[1:], self.bounds[-1]]
+        found = [
+            self._segments(given[..., ends[k] : ends[k + 1]], self.child_starts[k])
+            for k in range(self.levels)
+        ]
+        return self._by_domain(self.xp.concat(found, axis=-1) if found else given)
+
+    def _rooms(self, left: Ints, watts: Ints) -> Array:
+        return self.ints(_take(np.maximum(left, 0), self.order)) // self.ints(_take(watts, self.order))
+
+    def _by_domain(self, values: Array) -> Ints:
+        """Bring values in breadth-first order back into the order of the domains."""
+        return to_numpy(values).take(self.place, axis=-1)

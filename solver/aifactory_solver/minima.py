@@ -1,10 +1,16 @@
 """Minima: each in its place, priority by priority from the highest."""
 
+from collections.abc import Iterator
+
+import numpy as np
+
+from aifactory_solver.giving import give_up, settle_spread
+from aifactory_solver.hopeless import Given, Hopeless
+from aifactory_solver.layout import Units
 from aifactory_solver.places import Ask
-from aifactory_solver.preempt import Preemption, give_up, minimum_units, settle_spread
-from aifactory_solver.room import Units
+from aifactory_solver.preempt import Preemption
 from aifactory_solver.run import Run
-from aifactory_solver.search import SPREADS, find
+from aifactory_solver.search import find
 
 
 class Minima:
@@ -18,16 +24,18 @@ class Minima:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.room = run.room
+        self.layout = run.layout
         self.problem = run.problem
         self.freed = False  # somebody went or moved in this pass, for the first time
         self._went: set[int] = set()
+        self._hopeless = Hopeless(run.room)
 
     def place(self) -> None:
         """Serve what can be served, then let pools move whose own spec asks for another place."""
         while True:
             while True:
                 self.freed = False
-                served = [self._place(p) for p in self.run.order]
+                served = [self._place(p) for p in self._concerned()]
                 if not self.freed or all(served):
                     break
                 self._ask_again()
@@ -40,28 +48,38 @@ class Minima:
 
         And give back what was taken for it: another may be taken from this time.
         """
-        for p in self.run.order:
+        for p in [p for p in self.run.order if self.room.new_of[p]]:
             if p not in self.run.settled:
                 self.room.drop_new(p)
-        for p in self.run.order:
-            if p not in self._went and p not in self.run.displaced:
-                self.run.stay(p)
+        self.run.all_stay(but=self._went | self.run.displaced)
+
+    def _concerned(self) -> Iterator[int]:
+        """In their turn all pools but those that are served and stay untouched until then."""
+        room, problem = self.room, self.problem
+        held = np.asarray(room.kept_of) + np.asarray(room.new_of)
+        below = (np.asarray(room.gpus_of) < problem.minimum) | (held < problem.spread)
+        below &= problem.minimum > 0
+        below[list(self.run.displaced)] = True
+        room.touched[:] = below.tobytes()
+        return (p for p in self.run.order if room.touched[p])
 
     def _place(self, p: int) -> bool:
         """Serve one pool's minimum if that is possible; whether it is served."""
-        run, room, problem = self.run, self.room, self.problem
-        if run.below_minimum(p) and run.cut(p):
+        run, room, layout = self.run, self.room, self.layout
+        below = run.below_minimum(p)
+        if below and run.cut(p):
             self._return(p)
-        if problem.frozen[p]:
-            if run.below_minimum(p) and run.cut(p):
+            below = run.below_minimum(p)
+        if layout.frozen[p]:
+            if below and run.cut(p):
                 self._give_up(p)
             return True
-        if not run.below_minimum(p):
+        if not below:
             if p in run.displaced and p not in run.settled:
                 self._keep_size(p)
             return True
         held = room.places(p)
-        moving = bool(problem.changed[p]) and p not in run.settled
+        moving = layout.changed[p] and p not in run.settled
         around = [] if moving and run.misfits(p) else run.asks(p, held)
         movable = run.cut(p) or moving
         fixed = run.fixed(p)
@@ -74,41 +92,45 @@ class Minima:
 
     def _return(self, p: int) -> None:
         """Where the pool stood it may stand again, as far as its minimum needs it."""
-        room, problem = self.room, self.problem
-        rows = [r for r in room.rows_of[p] if not problem.row_leave[r]]
-        if rows and not room.new.get(p):
-            before = {r: int(room.kept[r]) for r in room.rows_of[p]}
-            least = minimum_units(room, p, int(problem.cell_system[problem.row_cell[rows[0]]]))
+        room, layout = self.room, self.layout
+        rows = [r for r in room.rows_of[p] if not layout.row_leave[r]]
+        if rows and not room.new_of[p]:
+            saved = room.save()
+            least = layout.least(p, layout.cell_system[layout.row_cell[rows[0]]])
             self.run.come_back(p, least)
-            if problem.topology[p] in SPREADS:
+            if layout.spread[p]:
                 settle_spread(room, p)
                 if room.held(p) < least:
-                    self.run.restore(before)
+                    room.load(saved)
 
     def _keep_size(self, p: int) -> None:
         """Moving is milder than shrinking: what a limit or a drain cut finds free room elsewhere."""
-        run, room, problem = self.run, self.room, self.problem
+        run, room, layout = self.run, self.room, self.layout
         system = room.system(p)
-        if system is None or problem.topology[p] in SPREADS or room.new.get(p):
+        if system is None or layout.spread[p] or room.new_of[p]:
             return
-        stood = sum(int(problem.row_units[r]) for r in room.rows_of[p]) + int(problem.displaced[p])
-        gpus = min(stood, run.wish(p, system)) * int(problem.system_gpus[system])
+        stood = room.stood_of[p] + int(self.problem.displaced[p])
+        gpus = min(stood, layout.wish(p, system)) * layout.gpus[system]
         for ask in run.asks(p, room.places(p), gpus=gpus):
             found = find(run.finder(), ask) if ask.units > 0 else {}
             if found is not None:
                 room.add(p, found)
                 return
-        if problem.topology[p] and not run.fixed(p):
-            before = run.vacate(p)
+        if layout.topology[p] and not run.fixed(p):
+            saved = run.vacate(p)
             for ask in run.asks(p, {}, gpus=gpus):
                 found = find(run.finder(), ask) if ask.system == system else None
                 if found is not None:
                     room.add(p, found)
                     self._leaves(p)
                     return
-            run.restore(before)
+            room.load(saved)
 
     def _in_free_room(self, p: int, around: list[Ask], whole: list[Ask]) -> bool:
+        cells = self.room.guide.cells(p)
+        if cells and any(self._answers(cells, ask) for ask in around) and self._fit(cells):
+            self.room.add(p, cells)
+            return True
         # Room that is there, then also room that is being vacated.
         for wait in (False, True) if self.run.vacating else (True,):
             for ask in around:
@@ -117,42 +139,62 @@ class Minima:
                     self.room.add(p, found)
                     return True
             if whole:
-                before = self.run.vacate(p)
+                saved = self.run.vacate(p)
                 for ask in whole:
                     found = find(self.run.finder(wait=wait), ask)
                     if found is not None:
                         self._settle(p, found)
                         return True
-                self.run.restore(before)
+                self.room.load(saved)
         return False
+
+    def _answers(self, cells: Units, ask: Ask) -> bool:
+        """Whether these units are of the system and as many as a pool asks for that has no others."""
+        systems = {self.layout.cell_system[cell] for cell in cells}
+        return not ask.beside and systems == {ask.system} and sum(cells.values()) >= ask.units
+
+    def _fit(self, cells: Units) -> bool:
+        """Whether exactly these units fit into free room."""
+        space, layout = self.room.space, self.layout
+        watts: dict[int, int] = {}
+        for cell, n in cells.items():
+            if space.free[cell] < n:
+                return False
+            for d in layout.chains[cell]:
+                watts[d] = watts.get(d, 0) + n * layout.cell_watts[cell]
+        return all(space.left[d] >= w for d, w in watts.items())
 
     def _by_preemption(self, p: int, around: list[Ask], whole: list[Ask]) -> bool:
         search = Preemption(self.room, p)
+        if not search.possible:
+            return False
         taken = search.find(around)
         if taken is not None:
             search.take(*taken)
             return True
         if whole:
-            before = self.run.vacate(p)
+            saved = self.run.vacate(p)
             taken = search.find(whole)
             if taken is not None:
                 search.take(*taken)
                 self._settle(p, {})
                 return True
-            self.run.restore(before)
+            self.room.load(saved)
         return False
 
     # Pools whose own spec asks for another place
 
     def _moves(self) -> bool:
         """Move such pools where that can be; whether that may serve somebody who waits."""
-        run, problem = self.run, self.problem
-        waiting = [q for q in run.order if run.below_minimum(q) and not problem.frozen[q]]
+        run, layout = self.run, self.layout
+        waiting = [q for q in run.order if run.below_minimum(q) and not layout.frozen[q]]
+        self._hopeless.clear()
         moved = False
         for p in run.order:
-            if not run.misfits(p) or problem.frozen[p] or p in run.settled or run.below_minimum(p):
+            if not layout.changed[p] or layout.frozen[p] or p in run.settled:
                 continue
-            moved = self._move(p, waiting) or moved
+            if run.misfits(p) and not run.below_minimum(p):
+                moved = self._move(p, waiting) or moved
         return moved and any(run.below_minimum(q) for q in waiting)
 
     def _move(self, p: int, waiting: list[int]) -> bool:
@@ -160,37 +202,59 @@ class Minima:
 
         Higher pools that wait are served from what it leaves before it looks for its own place.
         """
-        run, room, problem = self.run, self.room, self.problem
-        fitting = {r for r in room.rows_of[p] if problem.row_fits[r] or problem.row_locked[r]}
+        run, room, layout = self.run, self.room, self.layout
+        fitting = {r for r in room.rows_of[p] if layout.row_fits[r] or layout.row_locked[r]}
         system = room.system(p)
-        gpus = 0 if system is None else room.held(p) * int(problem.system_gpus[system])
+        gpus = 0 if system is None else room.held(p) * layout.gpus[system]
         saved, displaced = room.save(), set(run.displaced)
-        before = {r: int(room.kept[r]) for r in room.rows_of[p]}
-        for stay in [fitting, set()] if any(room.kept[r] for r in fitting) else [set()]:
+        before = {r: room.stays(r) for r in room.rows_of[p]}
+        for stay in [fitting, set()] if any(room.stays(r) for r in fitting) else [set()]:
             for r, n in before.items():
-                room.keep(r, n if r in stay or problem.row_locked[r] else 0)
-            for q in waiting:
-                if problem.priority[q] > problem.priority[p] and run.below_minimum(q):
-                    self._place(q)
+                room.keep(r, n if r in stay or layout.row_locked[r] else 0)
+            served, given = self._serve_before(p, waiting, saved)
             beside = room.places(p)
             for ask in run.asks(p, beside, gpus=gpus):
                 found = Units() if ask.units <= 0 else find(run.finder(), ask)
                 if found is not None and self._even(p, beside, found):
                     self._settle(p, found)
+                    self._hopeless.concede(given, layout.priority[p], everything=served)
                     return True
             room.load(saved)
             run.displaced = displaced
         return False
 
+    def _serve_before(self, p: int, waiting: list[int], saved: int) -> tuple[bool, Given]:
+        """Serve pools of higher priority from what a pool leaves; whether it serves any, and what is left.
+
+        One that is refused now does not fit either when the pool is back, or has found another place.
+        """
+        run, room, layout, hopeless = self.run, self.room, self.layout, self._hopeless
+        served, given = False, Given()
+        if not self.problem.preemptible[p]:  # else it is not in the way of higher pools as it is
+            hopeless.give(given, room.lost(saved))
+        for q in waiting:
+            if layout.priority[q] <= layout.priority[p] or not run.below_minimum(q):
+                continue
+            if q in hopeless and hopeless.stays_so(q, given):
+                continue
+            fresh = not (room.stood_of[q] or room.new_of[q] or layout.changed[q] or q in run.displaced)
+            before = room.save()
+            if self._place(q) or not fresh:
+                served = True
+                hopeless.give(given, room.lost(before))
+            elif not served:
+                hopeless.add(q, run.asks(q, {}))
+        return served, given
+
     def _even(self, p: int, beside: Units, found: Units) -> bool:
         """Whether no place of a spread pool ends above its share."""
         held = self.run.spread_of(p, {c: beside.get(c, 0) + found.get(c, 0) for c in (*beside, *found)})
-        return not held or max(held.values()) <= -(-sum(held.values()) // int(self.problem.spread[p]))
+        return not held or max(held.values()) <= -(-sum(held.values()) // self.layout.spread[p])
 
     def _settle(self, p: int, found: Units) -> None:
         self.room.add(p, found)
         self._leaves(p)
-        if self.problem.changed[p]:
+        if self.layout.changed[p]:
             self.run.settled.add(p)
 
     def _give_up(self, p: int) -> None:

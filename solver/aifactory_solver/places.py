@@ -1,15 +1,19 @@
 """Where so many units of one system can stand under a pool's topology, and the best such place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aifactory_solver.forest import Forest
-from aifactory_solver.problem import Bools, Ints, Problem, Topology
-from aifactory_solver.room import Room, Units
+from aifactory_solver.guide import Choices
+from aifactory_solver.layout import Layout, Units
+from aifactory_solver.problem import Ints, Topology
+from aifactory_solver.room import Room
+from aifactory_solver.space import Space, Tree, tightest
+
+_Fit = tuple[int, int, int]  # units that fit, 0 for a cell and 1 for a domain, which
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Ask:
     """So many more units of one system for a pool, beside the units that it keeps."""
 
@@ -19,6 +23,7 @@ class Ask:
     beside: Units  # cell -> units that stay
     former: Units  # cell -> units that it gave up, welcome back
     hoped: int = 0  # units that it would grow to
+    factories: Choices | None = None  # by preference; None: the cheapest first
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,25 +31,46 @@ class Groups:
     """The domains that could each hold a whole packed pool."""
 
     domains: Ints  # (G,)
-    fits: Ints  # (G,) units that fit there
-    m: tuple[Ints, ...]  # (D,) capacities that a fill in each domain goes by
-    which: Ints  # (G,) index into m
+    fits: Ints  # (G,) units that fit there, at least 1
 
 
 class Finder:
     """Searches one state of free watts and slots. Exact: where it finds nothing, nothing fits."""
 
     def __init__(self, room: Room, left: Ints, free: Ints) -> None:
-        self.room = room
-        self.problem: Problem = room.problem
-        self.forest: Forest = room.forest
-        self.left = left
-        self.free = free
-        self._known: dict[tuple[int, ...], Groups] = {}
+        self.layout: Layout = room.layout
+        self.space = Space(room.layout, left, free)
+        self._taken: list[tuple[int, int]] = []
+
+    @classmethod
+    def over(cls, space: Space) -> "Finder":
+        """A finder that follows the changes of a space."""
+        finder = cls.__new__(cls)
+        finder.layout, finder.space, finder._taken = space.layout, space, []
+        return finder
+
+    @property
+    def left(self) -> Ints:
+        """(D,) free watts, as a view: what is written into it at once counts."""
+        self.space.forget()
+        return np.asarray(self.space.left)
+
+    @property
+    def free(self) -> Ints:
+        """(C,) free slots, as a view: what is written into it at once counts."""
+        self.space.forget()
+        return np.asarray(self.space.free)
+
+    def choices(self, ask: Ask) -> Choices:
+        """The factories that may serve an ask, those of equal rank together, best first."""
+        if ask.factories is not None:
+            return ask.factories
+        return self.layout.classes(ask.pool, ask.system)
 
     def usable(self, ask: Ask) -> Ints:
         """(C,) slots that the pool may take for this system."""
-        return np.where(self.room.open_to(ask.pool, ask.system), np.maximum(self.free, 0), 0)
+        free = np.asarray(self.space.free)
+        return np.where(self.layout.open_to(ask.pool, ask.system), np.maximum(free, 0), 0)
 
     def place(self, ask: Ask) -> Units | None:
         """The best place for an ask that is not spread, None where it does not fit."""
@@ -52,169 +78,197 @@ class Finder:
             again = self._back(ask)
             if again is not None:
                 return again
-        if self.problem.topology[ask.pool] == Topology.NONE:
+        if self.layout.topology[ask.pool] == Topology.NONE:
             return self._anywhere(ask)
         return self._packed(ask)
 
     def most(self, ask: Ask) -> int:
         """The most units, at most ``ask.units``, of an ask that is not spread."""
-        groups = self.groups(ask)
-        if self.problem.topology[ask.pool] == Topology.NONE:
-            return min(ask.units, int(groups.fits.sum()))
-        return min(ask.units, int(groups.fits.max(initial=0)))
-
-    # Groups: factories, fabrics or domains that can hold something
+        classes = self.choices(ask)
+        if self.layout.topology[ask.pool] == Topology.NONE:
+            m, roots = self.space.tree(ask.system).m, self.layout.roots
+            return min(ask.units, sum([m[roots[f]] for factories in classes for f in factories]))
+        kind = self.layout.kind(ask.pool)
+        if ask.beside:
+            return min(ask.units, self._at_home(ask, kind)[0])
+        board, most = self.space.board(ask.system, kind), 0
+        for factories in classes:
+            most = self.space.most(board, factories, most, ask.units)
+        return min(ask.units, most)
 
     def groups(self, ask: Ask) -> Groups:
         """The places that the pool packs into, beside what it keeps; factories where it packs nowhere."""
-        topology, level = int(self.problem.topology[ask.pool]), int(self.problem.topology_level[ask.pool])
-        key = (ask.system, int(self.room.signature[ask.pool]), topology, level)
-        if key not in self._known:
-            self._known[key] = self._groups(
-                topology, level, self.usable(ask), self.room.unit_watts[ask.system]
-            )
-        groups = self._known[key]
-        if topology == Topology.NONE or not ask.beside:
-            return groups
-        homes = {self.room.group(topology, level, cell) for cell in ask.beside}
-        here = (
-            np.isin(groups.domains, list(homes)) if len(homes) == 1 else np.zeros(len(groups.domains), bool)
-        )
-        return Groups(groups.domains[here], groups.fits[here], groups.m, groups.which[here])
-
-    def _groups(self, topology: int, level: int, usable: Ints, watts: Ints) -> Groups:
-        problem, forest = self.problem, self.forest
-        if topology == Topology.FABRIC:
-            depths = [k for k in np.unique(forest.fabric_depth[usable > 0]).tolist() if k >= 0]
-            masks = [forest.fabric_depth == k for k in depths]
-            ms = tuple(forest.capacity(self.left, np.where(mask, usable, 0), watts) for mask in masks)
-            anchors = [np.unique(problem.cell_fabric[mask & (usable > 0)]) for mask in masks]
+        layout, kind = self.layout, self.layout.kind(ask.pool)
+        found: list[tuple[int, int]] = []
+        if ask.beside and layout.topology[ask.pool] != Topology.NONE:
+            found = [self._at_home(ask, kind)]
         else:
-            ms = (forest.capacity(self.left, usable, watts),)
-            at_level = topology == Topology.DOMAIN
-            anchors = [
-                np.flatnonzero(problem.level == level) if at_level else np.asarray(forest.roots, np.int64)
-            ]
-        if not anchors:
-            nothing = np.zeros(0, dtype=np.int64)
-            return Groups(nothing, nothing, ms, nothing)
-        domains = np.concatenate(anchors)
-        which = np.repeat(np.arange(len(anchors)), [len(a) for a in anchors])
-        fits = np.concatenate([m[a] for m, a in zip(ms, anchors, strict=True)])
-        if topology in (Topology.FABRIC, Topology.DOMAIN):
-            fits = np.minimum(fits, forest.room_above(self.left, watts)[domains])
-        some = fits > 0
-        return Groups(domains[some], fits[some], ms, which[some])
+            board = self.space.board(ask.system, kind)
+            for factories in self.choices(ask):
+                for f in self.space.roomy(board, factories, 1):
+                    found += self.space.fits(board, f)
+        depth = layout.forest.depth
+        found = sorted((n_d for n_d in found if n_d[0] > 0), key=lambda n_d: (depth[n_d[1]], n_d[1]))
+        fits = np.asarray(found, dtype=np.int64).reshape(-1, 2)
+        return Groups(fits[:, 1], fits[:, 0])
+
+    def factories(self, ask: Ask) -> list[int]:
+        """The factories where an ask could have units, if it fits."""
+        layout, kind, factories = self.layout, self.layout.kind(ask.pool), list[int]()
+        packed = not layout.spread[ask.pool] and layout.topology[ask.pool] != Topology.NONE
+        board = self.space.board(ask.system, kind)
+        for some in self.choices(ask):
+            factories += self.space.roomy(board, some, ask.units if packed else 1)
+        return factories
+
+    def _at_home(self, ask: Ask, kind: int) -> tuple[int, int]:
+        """How many units fit in the group of what stays, and that group."""
+        group = self.layout.group_of(kind)
+        homes = {group[cell] for cell in ask.beside}
+        home = homes.pop()
+        return (0 if homes or not self.serves(ask, home) else self.space.fit(ask.system, kind, home)), home
+
+    def serves(self, ask: Ask, group: int) -> bool:
+        """Whether a group is one, and in a factory that the pool may stand in."""
+        return group >= 0 and bool(self.layout.problem.allowed[ask.pool, self.layout.factory[group]])
 
     # Anywhere, and packed
 
     def _anywhere(self, ask: Ask) -> Units | None:
-        groups = self.groups(ask)
-        if int(groups.fits.sum()) < ask.units:
+        tree, roots = self.space.tree(ask.system), self.layout.roots
+        classes = self.choices(ask)
+        if sum([tree.m[roots[f]] for factories in classes for f in factories]) < ask.units:
             return None
-        rooms = dict(zip(groups.domains.tolist(), groups.fits.tolist(), strict=True))
-        price = {d: self.price(ask.system, d) for d in rooms}
-        rest, units, usable = ask.units, Units(), self.usable(ask)
-        while rest:
-            # The cheapest factory; among equals the tightest that takes all, else the roomiest.
-            best = min(rooms, key=lambda d: (price[d], *_tight(rooms[d], rest), d))
-            n = min(rest, rooms.pop(best))
-            self.fill(best, n, groups.m[0], usable, units)
-            rest -= n
+        rest, units = ask.units, Units()
+        for factories in classes:
+            # The cheapest factories; among equals the tightest that takes all, else the roomiest.
+            fits = sorted((tree.m[roots[f]], roots[f]) for f in factories if tree.m[roots[f]])
+            while rest and fits:
+                best = tightest(fits, rest)
+                fits.remove(best)
+                n = min(rest, best[0])
+                self.fill(best[1], n, tree, units)
+                rest -= n
         return units
 
     def _packed(self, ask: Ask) -> Units | None:
-        groups = self.groups(ask)
-        able = np.flatnonzero(groups.fits >= ask.units).tolist()
-        if not able:
+        layout, system, kind = self.layout, ask.system, self.layout.kind(ask.pool)
+        best = self._home(ask, kind)
+        if best < 0:
             return None
-        topology, level = int(self.problem.topology[ask.pool]), int(self.problem.topology_level[ask.pool])
-        homes = {self.room.group(topology, level, cell) for cell in ask.former}
-        domains, fits = groups.domains.tolist(), groups.fits.tolist()
-        hoped = max(ask.units, ask.hoped)
-
-        def worse(i: int) -> tuple[bool, tuple[int, int], tuple[int, int], int]:
-            price = self.price(ask.system, domains[i])
-            return (domains[i] not in homes, price, _tight(fits[i], hoped), domains[i])
-
-        best = min(able, key=worse)
-        usable = self.usable(ask)
-        if topology == Topology.FABRIC:
-            usable = np.where(self.problem.cell_fabric == domains[best], usable, 0)
+        depth = layout.depth(system, kind, best)
         units = Units()
-        self.fill(domains[best], ask.units, groups.m[int(groups.which[best])], usable, units)
+        self.fill(best, ask.units, self.space.tree(system, depth), units)
         return units
 
-    def fill(self, domain: int, rest: int, m: Ints, usable: Ints, units: Units) -> None:
+    def _home(self, ask: Ask, kind: int) -> int:
+        """The best group: one where it was, the cheapest, the tightest for what is hoped; -1 for none."""
+        layout, space, system = self.layout, self.space, ask.system
+        if ask.beside:
+            n, home = self._at_home(ask, kind)
+            return home if n >= ask.units else -1
+        hoped, group = max(ask.units, ask.hoped), layout.group_of(kind)
+        homes = []
+        for d in {group[cell] for cell in ask.former}:
+            fits = space.fit(system, kind, d) if self.serves(ask, d) else 0
+            if fits >= ask.units:
+                homes.append((layout.price[system][layout.factory[d]], _tight(fits, hoped), d))
+        if homes:
+            return min(homes)[-1]
+        board = space.board(system, kind)
+        for factories in self.choices(ask):
+            roomy = space.roomy(board, factories, ask.units)
+            if roomy:
+                found = [tightest(space.fits(board, f), hoped) for f in roomy]
+                takers = [fit for fit in found if fit[0] >= hoped]
+                return min(takers)[1] if takers else min(found, key=lambda fit: (-fit[0], fit[1]))[1]
+        return -1
+
+    def fill(self, domain: int, rest: int, tree: Tree, units: Units) -> None:
         """Best fit downwards: the tightest child that takes everything, else the roomiest and go on."""
-        options = [(int(usable[c]), 0, c) for c in self.forest.cells_at[domain] if usable[c] > 0]
-        options += [(int(m[d]), 1, d) for d in self.forest.children[domain] if m[d] > 0]
+        m, free = tree.m, self.space.free
+        fits: list[_Fit] = [(free[c], 0, c) for c in tree.cells[domain] if free[c] > 0]
+        fits += [(m[d], 1, d) for d in self.layout.forest.children[domain] if m[d]]
+        if len(fits) > 1:
+            fits.sort()
         while rest:
-            best = min(options, key=lambda o: (*_tight(o[0], rest), o[1], o[2]))
-            options.remove(best)
+            best = tightest(fits, rest) if len(fits) > 1 else fits[0]
+            fits.remove(best)
             n = min(rest, best[0])
             if best[1]:
-                self.fill(best[2], n, m, usable, units)
+                self.fill(best[2], n, tree, units)
             else:
                 units[best[2]] = units.get(best[2], 0) + n
             rest -= n
 
-    def fill_most(self, ask: Ask, cells: Bools, rest: int) -> Units:
-        """As many units as fit in some cells, at most ``rest``, whatever the pool's topology."""
-        usable, units = np.where(cells, self.usable(ask), 0), Units()
-        m = self.forest.capacity(self.left, usable, self.room.unit_watts[ask.system])
-        roots = [d for d in self.forest.roots if m[d] > 0]
-        for root in sorted(roots, key=lambda d: (self.price(ask.system, d), d)):
-            n = min(rest, int(m[root]))
-            if n > 0:
-                self.fill(root, n, m, usable, units)
+    def fill_most(self, ask: Ask, group: int, rest: int) -> Units:
+        """As many units as fit, at most ``rest``: in one group, or, where it is -1, in all factories."""
+        layout, space, system, units = self.layout, self.space, ask.system, Units()
+        if group >= 0:
+            kind = layout.kind(ask.pool)
+            n = min(rest, space.fit(system, kind, group))
+            depth = layout.depth(system, kind, group)
+            self.fill(group, n, space.tree(system, depth), units)
+            return units
+        tree = space.tree(system)
+        for factories in self.choices(ask):
+            for f in factories:
+                root = layout.roots[f]
+                n = min(rest, tree.m[root])
+                self.fill(root, n, tree, units)
                 rest -= n
         return units
 
     def _back(self, ask: Ask) -> Units | None:
         """The ask with as much as possible back where the pool was; None where that does not work out."""
-        usable = self.usable(ask)
-        topology, level = int(self.problem.topology[ask.pool]), int(self.problem.topology_level[ask.pool])
-        groups = {self.room.group(topology, level, c) for c in (*ask.beside, *ask.former)}
-        if topology != Topology.NONE and (len(groups) > 1 or -1 in groups):
-            return None
-        scratch = self.copy()
-        units, rest = Units(), ask.units
-        for cell, before in ask.former.items():
-            n = scratch.take(cell, min(before, int(usable[cell]), rest))
-            if n:
-                units[cell] = n
-                rest -= n
-        if not units:
-            return None
-        if rest:
-            more = scratch.place(Ask(ask.pool, ask.system, rest, {**ask.beside, **units}, {}))
-            if more is None:
+        layout, kind = self.layout, self.layout.kind(ask.pool)
+        if layout.topology[ask.pool] != Topology.NONE:
+            group = layout.group_of(kind)
+            groups = {group[cell] for cell in (*ask.beside, *ask.former)}
+            if len(groups) > 1 or -1 in groups:
                 return None
-            for cell, n in more.items():
-                units[cell] = units.get(cell, 0) + n
+        usable, free = layout.problem.allowed[ask.pool], self.space.free
+        units, rest, mark = Units(), ask.units, self.mark()
+        for cell, before in ask.former.items():
+            if layout.cell_system[cell] == ask.system and usable[layout.cell_factory[cell]]:
+                n = self.take(cell, min(before, free[cell], rest))
+                if n:
+                    units[cell] = n
+                    rest -= n
+        more: Units | None = None
+        if units:
+            more = (
+                self.place(replace(ask, units=rest, beside={**ask.beside, **units}, former={}, hoped=0))
+                if rest
+                else {}
+            )
+        self.undo(mark)
+        if more is None:
+            return None
+        for cell, n in more.items():
+            units[cell] = units.get(cell, 0) + n
         return units
 
     # Small steps
 
-    def copy(self) -> "Finder":
-        """The same room, to try things in."""
-        return Finder(self.room, self.left.copy(), self.free.copy())
-
     def take(self, cell: int, units: int) -> int:
         """Use up room for at most so many units in a cell; the number that fitted."""
-        watts = int(self.problem.cell_watts[cell])
-        chain = self.forest.ancestors[int(self.problem.cell_domain[cell])]
-        n = max(0, min(units, int(self.free[cell]), *(int(self.left[d]) // watts for d in chain)))
-        self.free[cell] -= n
-        for d in chain:
-            self.left[d] -= n * watts
-        self._known.clear()
+        watts = self.layout.cell_watts[cell]
+        n = self.space.fitting(cell, watts, min(units, self.space.free[cell]))
+        if n:
+            self.space.use(cell, n, n * watts)
+            self._taken.append((cell, n))
         return n
 
-    def price(self, system: int, domain: int) -> tuple[int, int]:
-        """Money and carbon a day of a unit in the domain's factory."""
-        return self.room.prices[system][int(self.problem.factory[domain])]
+    def mark(self) -> int:
+        """A point to which `undo` goes back."""
+        return len(self._taken)
+
+    def undo(self, mark: int) -> None:
+        """Give back what was taken since."""
+        while len(self._taken) > mark:
+            cell, n = self._taken.pop()
+            self.space.use(cell, -n, -n * self.layout.cell_watts[cell])
 
 
 def _tight(room: int, need: int) -> tuple[int, int]:

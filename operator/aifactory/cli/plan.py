@@ -14,6 +14,7 @@ from aifactory.cli import tables
 from aifactory.cli.diff import differences
 from aifactory.cli.manifests import BadInput, Manifests, read, world_of
 from aifactory.decide import Plan, decide
+from aifactory_solver import solve
 
 SERVED, BAD_INPUT, WAITING = 0, 1, 3
 
@@ -64,7 +65,7 @@ def plan(
         raise typer.Exit(BAD_INPUT) from None
     for line in manifests.wrong:
         print(line, file=sys.stderr)
-    decided = decide(world_of(manifests), datetime.now(UTC), acting=False)
+    decided = decide(world_of(manifests), datetime.now(UTC), solve, acting=False)
     for line in decided.log:
         print(line, file=sys.stderr)
     if output is Output.TABLE:

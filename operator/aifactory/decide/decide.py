@@ -19,12 +19,12 @@ from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.why import Why, why
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, Refused, World, key_of
-from aifactory_solver import Explainer, solve
+from aifactory_solver import Explainer, solve_plainly
 
 _Placings = dict[PoolKey, tuple[Placing, ...]]
 
 
-def decide(world: World, now: datetime, placer: Placer = solve, *, acting: bool = True) -> Plan:
+def decide(world: World, now: datetime, placer: Placer = solve_plainly, *, acting: bool = True) -> Plan:
     """Decide for all pools and all factories together. The same world gives the same plan.
 
     Without ``acting`` only placings and statuses are made, as a planner without a cluster needs them.

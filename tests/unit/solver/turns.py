@@ -102,7 +102,9 @@ def _releases_are_cut_off(draft: Draft, rng: Rng) -> None:
         row = rows[int(rng.integers(len(rows)))]
         units = int(rng.integers(1, row.units + 1))
         row.units -= units
-        draft.cell_leaving[row.cell] += units
+        # A slot that is out of service is none of the cell's any more.
+        slots = draft.cell_units[row.cell] - draft.cell_leaving[row.cell]
+        draft.cell_leaving[row.cell] += min(units, slots)
         draft.leaving[draft.cell_domain[row.cell]] += units * row.watts
         pool.uprooted, pool.displaced = True, units * int(rng.integers(2))
     draft.rows = [row for row in draft.rows if row.units]

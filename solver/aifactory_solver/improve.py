@@ -1,0 +1,100 @@
+"""The solver: the engine of strict priority, led by the relaxation, tried in a few ways; exact where small.
+
+Every candidate is a plan of the engine, so every one keeps all rules; the best by value is taken, the plain
+one among them. The number of candidates is fixed: the same problem gives the same plan. Only where an exact
+answer takes longer than its budget does a clock decide how far it gets.
+"""
+
+import numpy as np
+
+from aifactory_solver.bands import bands
+from aifactory_solver.exact import SMALL, answer
+from aifactory_solver.guide import Advice, Guide, Targets
+from aifactory_solver.layout import Layout
+from aifactory_solver.plain import follow
+from aifactory_solver.problem import Array, Ints, Problem, Solution
+from aifactory_solver.question import Plan, Question, ask, held
+from aifactory_solver.relax.bound import Bound
+from aifactory_solver.relax.engine import Engine, aim_at_all
+from aifactory_solver.relax.relaxation import relax
+from aifactory_solver.relax.simplex import simplex
+from aifactory_solver.value import value
+
+_ROUNDS = 3  # in which pools that failed are asked first
+_EXACT_SECONDS = 0.7
+
+
+def solve(problem: Problem, xp: Array = np, engine: Engine = simplex) -> Solution:
+    """Place every pool."""
+    layout = Layout(problem, xp)
+    plain = follow(Guide(layout))
+    question = ask(problem, plain)
+    if not served_less(problem, question, plain).size:
+        return plain
+    best = _Search(layout, plain, question, engine, xp).best
+    question = ask(problem, best)
+    if question.pools.size * problem.cells > SMALL:
+        return best
+    exact = answer(question, _EXACT_SECONDS, held(question, best))
+    return better_of(problem, best, follow(Guide(layout, cells=exact.plan)))
+
+
+def better_of(problem: Problem, first: Solution, second: Solution) -> Solution:
+    """The better plan by value."""
+    return second if value(problem, second) > value(problem, first) else first
+
+
+def served_less(problem: Problem, question: Question, solution: Solution) -> Ints:
+    """The free pools whose minimum a plan does not serve."""
+    gpus = np.zeros(problem.pools, dtype=np.int64)
+    np.add.at(
+        gpus,
+        solution.new_pool,
+        solution.new_units * problem.system_gpus[problem.cell_system[solution.new_cell]],
+    )
+    return question.pools[gpus[question.pools] < problem.minimum[question.pools]]
+
+
+class _Search:
+    def __init__(
+        self, layout: Layout, plain: Solution, question: Question, engine: Engine, xp: Array
+    ) -> None:
+        self.layout, self.question = layout, question
+        self.problem = problem = layout.problem
+        pools = question.pools
+        self.relaxation = relax(question, bands(problem)[pools], layout.forest)
+        optimum = engine(self.relaxation, aim_at_all(self.relaxation.bands))
+        offer_price = Bound(self.relaxation, np).offer_prices(optimum.prices)
+        self.advice = Advice(pools, self.relaxation, optimum.targets, offer_price)
+        self.meant = np.zeros(problem.pools, dtype=np.bool_)  # (P,) the relaxation serves their demand
+        served = (self.relaxation.gain * optimum.targets).sum(axis=1)
+        wanted = np.flatnonzero(served > 0.5 * self.relaxation.demands.need)
+        self.meant[pools] = np.isin(self.relaxation.demands.of_pool, wanted)
+        self.best = plain
+        self._follow_the_targets()
+
+    def _follow_the_targets(self) -> None:
+        plan = follow(self._guide())
+        self._consider(plan)
+        first = self._hard(plan)
+        for _ in range(_ROUNDS):
+            # What failed although the relaxation would serve it is hard to place: it comes first, and
+            # where it then stands is kept free for it when all are asked in order of priority.
+            out_of_turn = follow(self._guide(first))
+            plan = follow(self._guide(cells=held(ask(self.problem, out_of_turn), out_of_turn)))
+            self._consider(plan)
+            harder = first | self._hard(out_of_turn) | self._hard(plan)
+            if harder == first:
+                return
+            first = harder
+
+    def _hard(self, plan: Solution) -> frozenset[int]:
+        """Pools that a plan does not serve although the relaxation would."""
+        lost = served_less(self.problem, self.question, plan)
+        return frozenset(lost[self.meant[lost]].tolist())
+
+    def _guide(self, first: frozenset[int] = frozenset(), cells: Plan | None = None) -> Targets:
+        return Targets(self.layout, self.advice, first, cells)
+
+    def _consider(self, plan: Solution) -> None:
+        self.best = better_of(self.problem, self.best, plan)

@@ -1,0 +1,130 @@
+"""The solver itself: never worse than the plain one, exact where small, and as calm as its engine."""
+
+from dataclasses import replace
+
+import array_api_strict
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from aifactory_solver import check, solve, solve_plainly
+from aifactory_solver.guide import Guide
+from aifactory_solver.layout import Layout
+from aifactory_solver.plain import follow
+from aifactory_solver.problem import Problem, Solution
+from aifactory_solver.question import Plan
+from aifactory_solver.relax.pdhg import pdhg
+from aifactory_solver.value import value
+from unit.solver.brute import empty
+from unit.solver.build import World
+from unit.solver.draft import Knobs
+from unit.solver.worlds import afterwards, hard, world, worlds
+
+some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def same(one: Solution, other: Solution) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
+
+
+@some
+@given(worlds())
+def test_every_plan_passes_the_check_and_is_no_worse_than_the_plain_one(problem: Problem) -> None:
+    plan = solve(problem)
+    check(problem, plan)
+    assert not value(problem, solve_plainly(problem)) > value(problem, plan)
+
+
+@pytest.mark.parametrize("batch", range(4))
+def test_hard_worlds_settle(batch: int) -> None:
+    """Carried out, a plan is kept as it is: nothing moves again, and nobody is evicted."""
+    for seed in range(20 * batch, 20 * (batch + 1)):
+        problem = hard(seed, pools=20, factories=4)
+        plan = solve(problem)
+        check(problem, plan)
+        settled = afterwards(problem, plan)
+        again = solve(settled)
+        check(settled, again)
+        now, then = value(settled, again), value(settled, empty(settled))
+        assert same(again, solve(settled))
+        # Nothing changes but to serve more.
+        assert now.serves_more_than(then) or not now > then, seed
+
+
+@some
+@given(worlds())
+def test_the_same_world_gives_the_same_plan_and_stays_as_it_is(problem: Problem) -> None:
+    for array in vars(problem).values():
+        if isinstance(array, np.ndarray):
+            array.flags.writeable = False
+    assert same(solve(problem), solve(problem))
+
+
+@settings(max_examples=20, deadline=None)
+@given(worlds())
+def test_the_strict_array_namespace_gives_the_same_plan(problem: Problem) -> None:
+    assert same(solve(problem), solve(problem, array_api_strict))
+
+
+@settings(max_examples=10, deadline=None)
+@given(worlds())
+def test_any_engine_leads_to_a_sound_plan(problem: Problem) -> None:
+    check(problem, solve(problem, engine=pdhg))
+
+
+def test_flexible_pools_leave_the_scarce_system_to_those_that_need_it() -> None:
+    """First come first served would put the older pool on its better-listed system, which the other needs."""
+    made = World().factory("a").slots("a", 10, "one").slots("a", 10, "two")
+    made.pool("flexible", 10, systems=("one", "two")).pool("bound", 10, systems=("one",))
+    plan = made.solve(solve)
+    assert plan.totals("flexible", "bound") == [5, 10]  # units of two GPUs, and of one
+
+
+def test_a_rock_is_placed_before_the_sand() -> None:
+    """Three small pools that fit anywhere leave one whole hall to the one that needs it."""
+    made = World().factory("a")
+    for hall in ("a/hall-1", "a/hall-2"):
+        made.domain(hall).slots(hall, 6)
+    for k in range(3):
+        made.pool(f"sand-{k}", 2, priority=9)
+    made.pool("rock", 6, priority=1, pack="hall")
+    plan = made.solve(solve)
+    assert plan.totals("rock", "sand-0", "sand-1", "sand-2") == [6, 2, 2, 2]
+
+
+def test_strict_priority_holds_where_a_weighted_sum_would_not() -> None:
+    """A thousand GPUs below are not worth one above."""
+    made = World().factory("a", 1000).slots("a", 1000)
+    made.pool("low", 1000, priority=1, minimum=1000).pool("high", 1, priority=2)
+    plan = made.solve(solve)
+    assert plan.totals("low", "high") == [0, 1]
+
+
+def test_exact_cells_are_taken_only_where_they_fit() -> None:
+    made = World().factory("a").slots("a", 4).factory("b").slots("b", 4)
+    problem = made.pool("p", 3).problem()
+    for cells, there in (({1: 3}, 1), ({1: 5}, 0)):
+        plan: Plan = {0: cells}
+        assert follow(Guide(Layout(problem, np), cells=plan)).new_cell.tolist() == [there]
+
+
+def test_a_pool_that_is_raised_to_the_top_is_served_if_it_can_be_at_all() -> None:
+    for seed in range(10):
+        problem = world(Knobs(3, 5, 3, 20, standing=0.0, tightness=0.6, changes=frozenset()), seed)
+        plan = solve(problem)
+        served = np.isin(np.arange(problem.pools), plan.new_pool)
+        for pool in np.flatnonzero(~served & (problem.minimum > 0) & (problem.need > 0))[:3].tolist():
+            priority = np.minimum(problem.priority, 2**30)
+            priority[pool] = 2**30 + 1
+            raised = replace(problem, priority=priority)
+            alone = replace(raised, need=np.where(np.arange(problem.pools) == pool, raised.need, 0))
+            alone = replace(alone, minimum=np.minimum(alone.minimum, alone.need))
+            assert (pool in solve(raised).new_pool) == (pool in solve(alone).new_pool)
+
+
+def test_more_factories_never_serve_less() -> None:
+    for seed in range(10):
+        small = world(Knobs(2, 4, 2, 15, standing=0.0, tightness=0.5, changes=frozenset()), seed)
+        closed = replace(small, cell_open=small.cell_open & (small.factory[small.cell_domain] == 0))
+        served = [value(problem, solve(problem)) for problem in (closed, small)]
+        assert not served[0].serves_more_than(served[1])
