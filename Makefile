@@ -5,7 +5,7 @@ ENV := .venv/.ready
 export PYTHONPATH := tests:.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format generate lock bench clean
+.PHONY: help demo test check format generate lock bench bench-solver clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -50,6 +50,9 @@ lock: $(ENV) ## Renew the lock files.
 
 bench: $(ENV) ## Measure the decision on generated fleets.
 	$(BIN)/python -m bench
+
+bench-solver: $(ENV) ## Measure the solver beside its peers. SCALE=S,M,L SEEDS=... METHODS=... narrow it.
+	$(BIN)/python -m bench.solver --write
 
 clean: ## Remove what the other verbs made here; the control plane's cache stays.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .demo build dist

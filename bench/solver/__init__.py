@@ -1,0 +1,1 @@
+"""Measures the placement solver on hard instances, beside its peers: `python -m bench.solver`."""
