@@ -14,7 +14,7 @@ Resource = TypeVar("Resource", AIFactory, GPUPool)
 
 
 def nothing(world: World, seed: int) -> World:
-    """No change: the new pools ask, and that is all."""
+    """No change."""
     return world
 
 

@@ -1,5 +1,6 @@
 """Taking from lower pools: how little has to go so that a minimum gains its place."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,14 +16,19 @@ from aifactory_solver.space import Space
 _EQUALS = 12  # pools that are tried in the stead of one that has to go
 _STAGES = 8  # of what may be taken, looked at to find the cheapest victims
 _FEW = 100  # rows that are given back one by one
+_ENDLESS = 1 << 62
 
 
 @dataclass(frozen=True)
 class _Stage:
-    """Part of what may be taken: growth (or everything) of the pools up to a priority."""
+    """Part of what may be taken: growth (or everything) of the pools up to a priority.
+
+    Of those of just that priority, everything only of pools that hold at most so many GPUs.
+    """
 
     whole: bool
     priority: int
+    largest: int = _ENDLESS
 
 
 class _Victims:
@@ -41,6 +47,7 @@ class _Victims:
             takeable.priority[live],
         )
         held = (np.asarray(room.kept_of) + np.asarray(room.new_of))[self.pool]
+        self.gpus = held * room.problem.system_gpus[room.problem.cell_system[self.cell]]  # of the whole pool
         self.growth = np.clip(held - takeable.least[live], 0, self.kept)  # units above the pool's minimum
         self.factory = layout.factory_of_cell[self.cell]
         self._sorted = np.argsort(self.cell, kind="stable")
@@ -48,10 +55,18 @@ class _Victims:
 
     def gone(self, stage: _Stage) -> Ints:
         """Units that are gone of each row."""
-        reached = int(np.searchsorted(self.priority, stage.priority, side="right"))
+        first, last = np.searchsorted(self.priority, (stage.priority, stage.priority + 1)).tolist()
         gone: Ints = self.growth.copy() if stage.whole else np.zeros_like(self.growth)
-        gone[:reached] = (self.kept if stage.whole else self.growth)[:reached]
+        gone[:last] = (self.kept if stage.whole else self.growth)[:last]
+        if stage.largest < _ENDLESS:
+            here = slice(first, last)
+            gone[here] = np.where(self.gpus[here] <= stage.largest, self.kept[here], self.growth[here])
         return gone
+
+    def sizes(self, priority: int) -> list[int]:
+        """GPUs that pools of a priority hold, ascending."""
+        first, last = np.searchsorted(self.priority, (priority, priority + 1)).tolist()
+        return list(np.unique(self.gpus[first:last]).tolist())
 
     def release(self, space: Space, gone: Ints) -> None:
         """Give back so many units of each row."""
@@ -116,8 +131,8 @@ class Preemption:
     def find(self, asks: list[Ask]) -> tuple[Ask, Units] | None:
         """The first ask that fits after taking as little as possible; nothing is taken yet.
 
-        Growth goes before minima and low priorities before high ones, so the stages are nested and the
-        first one that suffices is found by bisection.
+        Growth goes before minima, low priorities before high ones, and small pools before large ones of one
+        priority; so the stages are nested and the first one that suffices is found by bisection.
         """
         beneath = Finder.over(self.room.beneath(self.priority))
         asks = [ask for ask in asks if fits(beneath, ask)]
@@ -130,23 +145,26 @@ class Preemption:
         there[[f for ask in asks for f in beneath.factories(ask)]] = True
         concerned = there[victims.factory]
         finder, gone = Finder.over(self.room.space.copy()), np.zeros_like(victims.kept)
-        low, high = 0, len(stages) - 1
-        while True:
-            middle = (low + high) // 2
-            then = np.where(concerned, victims.gone(stages[middle]), 0)
+
+        def suffices(stage: _Stage) -> bool:
+            nonlocal gone
+            then = np.where(concerned, victims.gone(stage), 0)
             victims.release(finder.space, then - gone)
             gone = then
-            if low == high:
-                break
-            if any(fits(finder, ask) for ask in asks):
-                high = middle
-            else:
-                low = middle + 1
-        self.stage = stages[low]
+            return any(fits(finder, ask) for ask in asks)
+
+        low = bisect_left(stages, True, hi=len(stages) - 1, key=suffices)
+        lower, self.stage = stages[:low], stages[low]
+        if self.stage.whole:
+            sizes = victims.sizes(self.stage.priority)
+            parts = [_Stage(True, self.stage.priority, size) for size in sizes]
+            part = bisect_left(parts, True, hi=len(parts) - 1, key=suffices)
+            lower, self.stage = lower + parts[:part], parts[part]
+        suffices(self.stage)
         for ask in asks:
             found = find(finder, ask)
             if found is not None:
-                return ask, self._cheapest(ask, found, stages[:low])
+                return ask, self._cheapest(ask, found, lower)
         return None
 
     def _cheapest(self, ask: Ask, found: Units, lower: list[_Stage]) -> Units:
