@@ -8,6 +8,7 @@ answer takes longer than its budget does a clock decide how far it gets.
 import numpy as np
 
 from aifactory_solver.bands import bands
+from aifactory_solver.check import violations
 from aifactory_solver.exact import SMALL, answer
 from aifactory_solver.guide import Advice, Guide, Targets
 from aifactory_solver.layout import Layout
@@ -27,21 +28,27 @@ _EXACT_SECONDS = 0.7
 def solve(problem: Problem, xp: Array = np, engine: Engine = simplex) -> Solution:
     """Place every pool."""
     layout = Layout(problem, xp)
-    plain = follow(Guide(layout))
-    question = ask(problem, plain)
-    if not served_less(problem, question, plain).size:
-        return plain
-    best = _Search(layout, plain, question, engine, xp).best
+    best = follow(Guide(layout))
     question = ask(problem, best)
-    if question.pools.size * problem.cells > SMALL:
+    if served_less(problem, question, best).size:
+        best = _Search(layout, best, question, engine, xp).best
+        question = ask(problem, best)
+    # Where all minima are served, growth, systems and money may still be better.
+    if not 0 < question.pools.size * problem.cells <= SMALL:
         return best
     exact = answer(question, _EXACT_SECONDS, held(question, best))
     return better_of(problem, best, follow(Guide(layout, cells=exact.plan)))
 
 
 def better_of(problem: Problem, first: Solution, second: Solution) -> Solution:
-    """The better plan by value."""
-    return second if value(problem, second) > value(problem, first) else first
+    """The second plan if it is better by value and the checker finds nothing in it, else the first.
+
+    In a first plan there is nothing that a guide could lead the engine to touch; in a running fleet a pool
+    that was led elsewhere may have been made room for in vain.
+    """
+    if not value(problem, second) > value(problem, first):
+        return first
+    return second if not problem.rows or not violations(problem, second) else first
 
 
 def served_less(problem: Problem, question: Question, solution: Solution) -> Ints:

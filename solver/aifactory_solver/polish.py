@@ -16,11 +16,11 @@ import numpy as np
 
 from aifactory_solver.exact import answer
 from aifactory_solver.guide import Guide
+from aifactory_solver.improve import better_of
 from aifactory_solver.layout import Layout
 from aifactory_solver.plain import follow
 from aifactory_solver.problem import Array, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask, held
-from aifactory_solver.value import value
 
 _WAITING = 40  # pools that wait and are asked along, the highest priority first
 _SECONDS = 4.0  # for one part
@@ -31,7 +31,7 @@ def polish(
 ) -> Solution:
     """The best plan found in ``seconds``; never worse than ``solution``."""
     deadline = time.monotonic() + seconds
-    layout, best, worth = Layout(problem, xp), solution, value(problem, solution)
+    layout, best = Layout(problem, xp), solution
     parts, pending = _parts(layout), set[Future[Plan]]()
     # Spawned: a fork would copy the locks of other threads.
     context = multiprocessing.get_context("spawn")
@@ -51,8 +51,7 @@ def polish(
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 found = follow(Guide(layout, cells={**plan, **future.result()}))
-                if value(problem, found) > worth:
-                    best, worth = found, value(problem, found)
+                best = better_of(problem, best, found)
 
 
 def _answered(part: Question, seconds: float, start: Plan) -> Plan:

@@ -148,9 +148,14 @@ class Facts:
         held = self.kept.units > 0
         np.maximum.at(gpus, self.kept.pool[held], self.row_gpus[held])
         np.maximum.at(gpus, self.new.pool, problem.system_gpus[problem.cell_system[self.new.cell]])
-        before = np.ones(problem.pools, np.int64)
-        np.maximum.at(before, problem.row_pool, self.row_gpus)
-        return np.where(gpus > 0, gpus, before)
+        return np.where(gpus > 0, gpus, self._unit_gpus_before)
+
+    @cached_property
+    def _unit_gpus_before(self) -> Ints:
+        """(P,) GPUs of a unit of what the pool held; 1 if nothing."""
+        before = np.ones(self.problem.pools, np.int64)
+        np.maximum.at(before, self.problem.row_pool, self.row_gpus)
+        return before
 
     @cached_property
     def wish_units(self) -> Ints:
@@ -166,6 +171,12 @@ class Facts:
         """(P,) GPUs of the minimum; a spread pool that has one needs a unit in every place."""
         least = self.problem.minimum
         return np.where(least > 0, np.maximum(least, self.problem.spread * self.unit_gpus), 0)
+
+    @cached_property
+    def stood_below_minimum(self) -> Bools:
+        """(P,) has a minimum and stood below it; a spread pool also with fewer units than places."""
+        least = np.maximum(self.problem.minimum, self.problem.spread * self._unit_gpus_before)
+        return np.asarray((self.problem.minimum > 0) & (self.stood_gpus < least))
 
     @cached_property
     def below_minimum(self) -> Bools:

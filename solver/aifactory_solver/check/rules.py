@@ -238,7 +238,7 @@ def preempted_by(facts: Facts) -> tuple[Bools, Bools]:
     """
     problem = facts.problem
     lacks = (problem.minimum > 0) & (facts.kept_gpus < facts.minimum) & (facts.new_units > 0)
-    waiting = (facts.stood_gpus < facts.minimum) | _forced(facts)
+    waiting = facts.stood_below_minimum | _forced(facts)
     may_be, gains = np.zeros(problem.pools, np.bool_), np.zeros(problem.pools, np.bool_)
     somebody = False
     order = np.argsort(-problem.priority, kind="stable")

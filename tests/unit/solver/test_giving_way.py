@@ -253,3 +253,15 @@ def test_an_answer_is_int64_in_order_and_never_of_nothing() -> None:
     arrays: list[Ints] = list(vars(solution).values())
     assert {array.dtype for array in arrays} == {np.dtype(np.int64)}
     assert np.all(solution.new_units > 0)
+
+
+def test_a_spread_pool_with_fewer_units_than_places_is_below_its_minimum_whatever_their_size() -> None:
+    """One unit of two GPUs carries its two, but not in two places: it may take what it needs to stand so."""
+    made = World().factory("a").factory("b")
+    made.slots("a", 1, "two").slots("a", 1).slots("b", 1)
+    made.pool("low", 1, minimum=0, preemptible=True).stands("low", "b", 1)
+    made.pool("spread", 2, priority=9, changed=True, spread=2)
+    made.stands("spread", "a", 1, "two", fits=False)
+    plan = made.solve()
+    assert plan.holds("spread") == {"a": 1, "b": 1}
+    assert plan.total("low") == 0
