@@ -50,24 +50,37 @@ def _loose(room: Room, pool: int) -> list[int]:
 
 
 def _trim_spread(room: Room, pool: int, units: int, rows: list[int], *, strict: bool) -> None:
-    """Down to the largest number whose split is allowed; where there is none, to nothing if ``strict``."""
+    """Down to the largest number whose split is allowed, locked units staying.
+
+    Where there is none: to nothing if ``strict``, else not at all, unless it stood apart from the rule before.
+    """
     layout, k = room.layout, room.layout.spread[pool]
     group, cell = layout.group_of(layout.kind(pool)), layout.row_cell
     for r in rows if strict else []:
         if group[cell[r]] < 0:
             room.keep(r, 0)  # outside any place
-    in_place: dict[int, int] = {}
+    in_place, fast = dict[int, int](), dict[int, int]()
     for c, n in room.places(pool).items():
         in_place[group[c]] = in_place.get(group[c], 0) + n
-    total = min(units, sum(in_place.values()))
+    for r in room.rows_of[pool]:
+        if layout.row_locked[r] and room.stays(r):
+            fast[group[cell[r]]] = fast.get(group[cell[r]], 0) + room.stays(r)
+    stood = sum(in_place.values())
+    total, well = (
+        min(units, stood),
+        max(in_place.values(), default=0) <= -(-stood // k) and -1 not in in_place,
+    )
     target = 0 if strict else total
     if len(in_place) >= k:
+        least = sum(fast.values()) + max(0, k - len(fast))
         splits = (
-            n for n in range(total, k - 1, -1) if sum(min(c, -(-n // k)) for c in in_place.values()) >= n
+            n
+            for n in range(total, least - 1, -1)
+            if sum(max(fast.get(d, 0), min(c, -(-n // k))) for d, c in in_place.items()) >= n
         )
-        target = next(splits, target)
+        target = next(splits, 0 if strict else stood if well else total)
     share = -(-target // k)
-    excess = sum(in_place.values()) - target
+    excess = stood - target
     while excess > 0:
         # The fullest place first: no place above the share, none emptied while another has two.
         candidates = [r for r in rows if room.stays(r)]

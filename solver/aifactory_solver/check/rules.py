@@ -189,9 +189,10 @@ def _well_spread_before(facts: Facts, pool: int) -> bool:
 def shrunk_to(facts: Facts, pool: int) -> int:
     """Units that a pool is left with at least when it only gives back what is above its wish.
 
-    With x units in each place, a spread pool can go down to n >= k units exactly if the sum of
-    min(x, ceil(n / k)) over its places is at least n, locked units counting whole; the largest such n
-    up to the wish is what remains, 0 if there is none.
+    With x units in each place, a spread pool can go down to n units exactly if the sum of min(x, ceil(n / k))
+    over its places is at least n, locked units counting whole, and if n is enough for all that is locked and
+    one unit in each of the places that are lacking then; the largest such n up to the wish is what remains,
+    0 if there is none.
     """
     top = int(facts.wish_units[pool])
     most = int(facts.problem.spread[pool])
@@ -200,7 +201,8 @@ def shrunk_to(facts: Facts, pool: int) -> int:
     rows = facts.rows_of(pool)
     held = _stood_in(facts, pool, rows)
     fast = _stood_in(facts, pool, rows[facts.problem.row_locked[rows]])
-    for units in range(top, most - 1, -1):
+    least = sum(fast.values()) + max(0, most - len(fast))
+    for units in range(top, least - 1, -1):
         share = -(-units // most)
         if sum(max(fast.get(domain, 0), min(number, share)) for domain, number in held.items()) >= units:
             return units
