@@ -268,10 +268,10 @@ def test_a_spread_pool_with_fewer_units_than_places_is_below_its_minimum_whateve
 
 
 def test_a_spread_pool_gives_nothing_back_where_locked_units_leave_no_other_split() -> None:
-    """Two locked units in one of three places, one in each other: of its wish of three no split is allowed."""
+    """Two locked units in one of three places, one in each other: its wish of three has no split."""
     made = World().factory("a").factory("b")
-    for hall, slots in (("a/hall-1", 1), ("a/hall-2", 1), ("b/hall", 2)):
-        made.domain(hall).slots(hall, slots)
+    for path, slots in (("a/hall-1", 1), ("a/hall-2", 1), ("b/hall", 2)):
+        made.domain(path).slots(path, slots)
     made.pool("p", 3, minimum=0, spread=3, over="hall")
     made.stands("p", "a/hall-1", 1).stands("p", "a/hall-2", 1).stands("p", "b/hall", 2, locked=True)
     assert made.solve().total("p") == 4
