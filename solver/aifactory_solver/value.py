@@ -21,7 +21,7 @@ class Value:
     growth: Ints  # (V,) GPUs
     evicted: int  # GPUs
     moved: int  # GPUs
-    listed: int  # GPUs times the place of their system in the pool's list, 0 for the best
+    listed: int  # places of the systems in the lists of the pools that are placed, 0 for the best
     cost: int  # a day
     carbon: int  # grams a day
     ties: Ints
@@ -56,21 +56,18 @@ def value(problem: Problem, solution: Solution) -> Value:
     has = kept + _by_pool(problem, solution.new_pool, solution.new_units * gpus[solution.new_cell])
     least = np.minimum(has, problem.minimum)
     priorities, at = np.unique(-problem.priority, return_inverse=True)
-    ordered, units, cells = solution.new_pool, solution.new_units, solution.new_cell
-    place = [
-        problem.systems[p].index(s)
-        for p, s in zip(ordered.tolist(), problem.cell_system[cells].tolist(), strict=True)
-    ]
+    units, cells = solution.new_units, solution.new_cell
+    uses = set(zip(solution.new_pool.tolist(), problem.cell_system[cells].tolist(), strict=True))
     return Value(
         priorities=-priorities,
         minima=_sums(at, least, priorities.size),
         growth=_sums(at, np.minimum(has, problem.need) - least, priorities.size),
         evicted=int(had[(has == 0) & (had >= problem.minimum)].sum()),
         moved=int((np.minimum(had, has) - kept).sum()),
-        listed=int((units * gpus[cells] * np.asarray(place, dtype=np.int64)).sum()),
+        listed=sum(problem.systems[p].index(s) for p, s in uses),
         cost=int((units * problem.cell_cost[cells]).sum()),
         carbon=int((units * problem.cell_carbon[cells]).sum()),
-        ties=np.stack((ordered, cells, units), axis=1).reshape(-1),
+        ties=np.stack((solution.new_pool, cells, units), axis=1).reshape(-1),
     )
 
 
