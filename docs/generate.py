@@ -18,6 +18,7 @@ from aifactory.api.meta import ObjectMeta
 from aifactory.api.quantity import show_power
 from aifactory.cli.app import app
 from aifactory.decide import World, decide
+from aifactory.decide.placed import Stopped
 from aifactory.decide.world import Refused
 from aifactory.shell.metrics import PHASES, POOL_STATES, Metrics
 from docs.reasons import FACTORY, NODE_KEYS, POOL, REASONS, TYPES
@@ -260,6 +261,7 @@ is 1.
 - `action`: the kind of write, such as `Order`, `Drain`, `Delete` or `StatusWrite`.
 - `outcome`: `done`; `passed_by`, the object was gone or had changed; `refused`, a budget did not allow an
   eviction; `failed`.
+- `reason`: {", ".join(f"`{reason}`" for reason in Stopped)}.
 - `state`: {states}.
   `stalled` pools wait for somebody's action; `partly_placed` ones have their minimum.
 - `domain`: the few domains nearest to their limits.

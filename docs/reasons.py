@@ -19,6 +19,7 @@ TYPES: Final = {
     FACTORY: {
         "Ready": "Nothing needs anybody's action, and every limit is kept.",
         "WithinLimits": "Committed power is at or below every limit in force.",
+        "Certified": "It is proved how good the plan of the whole fleet is; the same on all factories.",
         "Reconciling": "Units are being released, or nodes are on their way up. Listed only while true.",
         "Stalled": "Nothing is under way, and only somebody's action helps. Listed only while true.",
     },
@@ -134,6 +135,41 @@ REASONS: Final = (
         _BLOCKED,
         "The API server took the spec, and the operator cannot make sense of it. Its nodes stay as they are.",
         "correct the fields that the message names",
+    ),
+    Reason(
+        FACTORY,
+        "Optimal",
+        "Certified=True",
+        "No plan serves more GPUs to minima, at any priority without serving fewer at a higher one.",
+    ),
+    Reason(
+        FACTORY,
+        "Bounded",
+        "Certified=True",
+        "The same is proved down to the priority in the message; below it, how many GPUs more at most.",
+    ),
+    Reason(
+        FACTORY,
+        "Solving",
+        "Certified=False",
+        "A better plan than the safe one, or what is proved about it, is being computed.",
+        "wait",
+    ),
+    Reason(
+        FACTORY,
+        "SolverTimedOut",
+        "Certified=False",
+        "The solver was cut off after 2 minutes. The message says which plan is in use. The next change of "
+        "the fleet is a new try.",
+        "see the operator's log; give it more CPU",
+    ),
+    Reason(
+        FACTORY,
+        "SolverFailed",
+        "Certified=False",
+        "The solver's process died or made no sense, or the checker refused its plan. The message says which "
+        "plan is in use. The next change of the fleet is a new try.",
+        "see the operator's log; give it more memory",
     ),
     Reason(FACTORY, "Releasing", "Reconciling=True", "Units are being drained and released."),
     Reason(FACTORY, "NodesStarting", "Reconciling=True", "Nodes younger than 15 minutes are not ready yet."),

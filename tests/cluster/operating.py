@@ -32,17 +32,23 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Operator:
     """`aifactory run` as a process. Its log is in `log`."""
 
-    def __init__(self, kubeconfig: Path, folder: Path, name: str = "operator", *more: str) -> None:
+    def __init__(
+        self,
+        kubeconfig: Path,
+        folder: Path,
+        name: str = "operator",
+        *more: str,
+        module: str = "aifactory",
+    ) -> None:
         self.log = folder / f"{name}.log"
         self._health, self._metrics = (f"127.0.0.1:{free_port()}" for _ in range(2))
         command = [
-            *(sys.executable, "-m", "aifactory", "run", f"--kubeconfig={kubeconfig}"),
+            *(sys.executable, "-m", module, "run", f"--kubeconfig={kubeconfig}"),
             *(f"--namespace={SYSTEM}", f"--lease={LEASE}"),
             *(f"--health-bind={self._health}", f"--metrics-bind={self._metrics}", *more),
         ]
-        path = os.pathsep.join(
-            [str(ROOT / "operator"), str(ROOT / "solver"), os.environ.get("PYTHONPATH", "")]
-        )
+        folders = [str(ROOT / part) for part in ("operator", "solver", "tests")]
+        path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path}

@@ -171,6 +171,12 @@ def test_nothing_is_written_where_nothing_changes(
 ) -> None:
     apply(kubectl, pool("llm", namespace, 32, site), pool("waits", namespace, 4096, site))
     ready(kubectl, "llm", namespace)
+
+    def certified() -> bool:
+        found = condition(json.loads(kubectl("get", FACTORIES, site, "-o=json")), "Certified")
+        return bool(found["status"] == "True")
+
+    wait_until(certified, "the plan is certified")
     cycles_more(operator, kubectl, site, 1)
     writes, before = operator.metric("aifactory_writes_total"), versions(kubectl, site, namespace)
 

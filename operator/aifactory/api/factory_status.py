@@ -73,6 +73,6 @@ class AIFactoryStatus(Model):
     printed: FactoryPrinted | None = None
     """The columns of kubectl get, rounded for people. Programs read the exact fields."""
     conditions: Conditions = ()
-    """Ready (sums up the others) and WithinLimits (committed power is at or below every limit);
-    Reconciling and Stalled only while they are true.
+    """Ready (sums up the others), WithinLimits (committed power is at or below every limit) and Certified
+    (it is known how good the plan is); Reconciling and Stalled only while they are true.
     """

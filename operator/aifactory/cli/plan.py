@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from aifactory.cli import tables
+from aifactory.cli import lose_one, tables
 from aifactory.cli.diff import differences
 from aifactory.cli.manifests import BadInput, Manifests, read, world_of
 from aifactory.decide import Plan, decide
-from aifactory_solver import solve
+from aifactory.decide.placed import Placed
+from aifactory_solver import Problem, certify, solve
 
 SERVED, BAD_INPUT, WAITING = 0, 1, 3
 
@@ -48,6 +49,9 @@ def plan(
     domains: Annotated[
         bool, typer.Option("--domains", help="List every domain, not only the tightest.")
     ] = False,
+    n_1: Annotated[
+        bool, typer.Option("--n-1", help="Say which pools would fall if one factory or domain were lost.")
+    ] = False,
 ) -> None:
     """Plan where every pool goes, without a cluster.
 
@@ -65,15 +69,19 @@ def plan(
         raise typer.Exit(BAD_INPUT) from None
     for line in manifests.wrong:
         print(line, file=sys.stderr)
-    decided = decide(world_of(manifests), datetime.now(UTC), solve, acting=False)
+    decided = decide(world_of(manifests), datetime.now(UTC), _place, acting=False)
     for line in decided.log:
         print(line, file=sys.stderr)
+    lost = lose_one.losses(manifests, decided) if n_1 else None
     if output is Output.TABLE:
         console = tables.open_console()
         tables.show_factories(console, manifests, decided, every_domain=domains)
         tables.show_pools(console, manifests, decided)
+        if lost is not None:
+            lose_one.show(console, lost)
     else:
-        _dump(_with_status(manifests, decided), output)
+        more = {} if lost is None else {"nMinusOne": lose_one.to_json(lost)}
+        _dump(_with_status(manifests, decided) | more, output)
     if diff:
         console = tables.open_console(stderr=output is not Output.TABLE)
         tables.show_differences(console, differences(manifests, decided))
@@ -84,6 +92,12 @@ def plan(
         for condition in write.status["conditions"]
     )
     raise typer.Exit(BAD_INPUT if manifests.refused else WAITING if waits else SERVED)
+
+
+def _place(problems: tuple[Problem, ...]) -> Placed:
+    """A plan as good as it gets, and what is proved about it."""
+    solutions = tuple(map(solve, problems))
+    return Placed(solutions, certify(problems[0], solutions[0]))
 
 
 def _with_status(manifests: Manifests, decided: Plan) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _loads(layout: Layout, plan: Plan) -> tuple[Counter[int], Counter[int]]:
 
 
 def show_pools(console: Console, manifests: Manifests, plan: Plan) -> None:
-    """Which pool goes where, and who waits and why."""
+    """Which pool goes where, how good that is proved to be, and who waits and why."""
     statuses = {
         (write.namespace, write.name): write.status for write in plan.statuses if write.kind == "GPUPool"
     }
@@ -94,6 +94,9 @@ def show_pools(console: Console, manifests: Manifests, plan: Plan) -> None:
             waiting.append((key_of(pool), status["waiting"]))
     console.print()
     console.print(table)
+    proved = (c for w in plan.statuses for c in w.status["conditions"] if c["type"] == "Certified")
+    if proof := next(proved, None):  # the same for all factories
+        console.print(f"\n{proof['reason']}: {proof['message']}", highlight=False, markup=False)
     if waiting:
         console.print("\n[bold]WAITING[/bold]")
     for key, why in waiting:

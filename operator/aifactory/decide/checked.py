@@ -5,30 +5,41 @@ from dataclasses import replace
 
 import numpy as np
 
-from aifactory_solver import Problem, Solution, check
+from aifactory_solver import Problem, Solution, check, solve_plainly
 from aifactory_solver.problem import Wrong
 
-Placer = Callable[[Problem], Solution]
+Solver = Callable[[Problem], Solution]
 
 _ATTEMPTS = 6  # each sets more pools aside than the one before
 
 
-def checked(problem: Problem, placer: Placer) -> tuple[Solution, tuple[str, ...]]:
-    """The solver's answer if the checker lets it pass, and what is to be logged.
+def checked(
+    problem: Problem, better: Solution | None = None, safe: Solver = solve_plainly
+) -> tuple[Solution, tuple[str, ...]]:
+    """The first plan that the checker lets pass, and what is to be logged.
 
-    Else the answer to a smaller question: nobody moves of its own accord; then the pools that the checker
-    names get nothing new, so that they stop nobody else; then no pool does. Where even that is refused
-    everything stays as it is.
+    The better plan if there is one, then the safe one, then the answer to a smaller question: nobody moves
+    of its own accord; then the pools that the checker names get nothing new, so that they stop nobody else;
+    then no pool does. Where even that is refused everything stays as it is.
     """
     log: list[str] = []
+    if better is not None:
+        try:
+            check(problem, better)
+        except Wrong as error:
+            log.append(f"The checker refused the better plan: {error}")
+        else:
+            return better, ()
     asked: Problem | None = problem
+    attempts = 0
     while asked is not None:
-        solution = placer(asked)
+        solution = safe(asked)
         try:
             check(asked, solution)
         except Wrong as error:
             log.append(f"The checker refused a plan: {error}")
-            asked = _smaller(asked, error.pools, last=len(log) >= _ATTEMPTS)
+            attempts += 1
+            asked = _smaller(asked, error.pools, last=attempts >= _ATTEMPTS)
         else:
             return solution, tuple(log)
     nothing = np.zeros(0, dtype=np.int64)

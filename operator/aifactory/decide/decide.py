@@ -7,41 +7,49 @@ from aifactory.decide.actions import DRAIN_POLL_SECONDS, act
 from aifactory.decide.assign import Assignment, assign
 from aifactory.decide.build import build
 from aifactory.decide.case import Case
-from aifactory.decide.checked import Placer, checked
+from aifactory.decide.checked import checked
 from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.events import release_events, transitions
 from aifactory.decide.factory_report import factory_status
 from aifactory.decide.fleet import State
 from aifactory.decide.ledger import Ledger
+from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, certified, nothing_yet
 from aifactory.decide.placings import placings
 from aifactory.decide.plan import SLOW_START, Action, Event, Placing, Plan, StatusWrite
 from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.why import Why, why
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, Refused, World, key_of
-from aifactory_solver import Explainer, solve_plainly
+from aifactory_solver import Explainer
 
 _Placings = dict[PoolKey, tuple[Placing, ...]]
 
 
-def decide(world: World, now: datetime, placer: Placer = solve_plainly, *, acting: bool = True) -> Plan:
-    """Decide for all pools and all factories together. The same world gives the same plan.
+def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting: bool = True) -> Plan:
+    """Decide for all pools and all factories together. The same world and solutions give the same plan.
 
+    ``placer`` is asked once for better plans than the safe ones, which are used where it has none.
     Without ``acting`` only placings and statuses are made, as a planner without a cluster needs them.
     """
-    # 1. The world as arrays.
+    # 1. The world as arrays, also as it would be if nothing were paused.
     case = build(world)
+    cases = (case, build(world, paused=False)) if _paused(world) else (case,)
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
-    solution, log = checked(case.problem, placer)
+    answer = placer(tuple(each.problem for each in cases))
+    better = answer.solutions[0] if answer.solutions else None
+    solution, log = checked(case.problem, better)
+    if better is not None and solution is not better:
+        answer = Placed(trouble=Trouble(Stopped.FAILED, "the checker refused a better one"))
     # 3. From counts to named units, and to what is done now.
     assignment = assign(case, solution, now)
     actions = act(case, assignment, now) if acting else ()
     placed = {key_of(pool): placings(case, assignment, key_of(pool)) for pool in world.pools}
     # 4. What would be done if nothing were paused.
-    advice = _advice(world, placed, placer, now)
+    advice = _advice(cases[1], answer, placed, now) if len(cases) > 1 else {}
     # 5. Why pools wait, and the statuses.
     explainer = Explainer(case.problem, solution)
-    statuses, events = _report(case, explainer, assignment, placed, advice, now=now)
+    proof = certified(answer)
+    statuses, events = _report(case, explainer, assignment, placed, advice, proof=proof, now=now)
     events = (*events, *release_events(case, actions))
     return Plan(
         placings=placed,
@@ -53,12 +61,13 @@ def decide(world: World, now: datetime, placer: Placer = solve_plainly, *, actin
     )
 
 
-def _advice(world: World, placed: _Placings, placer: Placer, now: datetime) -> dict[PoolKey, str]:
-    """For each pool that something paused holds back: where it would stand otherwise."""
-    if not any(f.spec.paused for f in world.factories) and not any(p.spec.paused for p in world.pools):
-        return {}
-    case = build(world, paused=False)
-    solution, _ = checked(case.problem, placer)
+def _paused(world: World) -> bool:
+    return any(f.spec.paused for f in world.factories) or any(p.spec.paused for p in world.pools)
+
+
+def _advice(case: Case, answer: Placed, placed: _Placings, now: datetime) -> dict[PoolKey, str]:
+    """For each pool that something paused holds back: where it would stand otherwise, as in the case."""
+    solution, _ = checked(case.problem, answer.solutions[1] if answer.solutions else None)
     assignment = assign(case, solution, now)
     advice = {}
     for pool in case.pools:
@@ -83,13 +92,14 @@ def _report(
     placed: _Placings,
     advice: dict[PoolKey, str],
     *,
+    proof: Verdict,
     now: datetime,
 ) -> tuple[tuple[StatusWrite, ...], tuple[Event, ...]]:
     statuses: list[StatusWrite] = []
     events: list[Event] = []
     ledger = Ledger(case)
     for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
-        write = factory_status(case, factory, ledger, assignment, placed, now=now)
+        write = factory_status(case, factory, ledger, assignment, placed, proof=proof, now=now)
         statuses.append(write)
         events += transitions(factory.status.wire().get("conditions", []), write, ("Ready", "WithinLimits"))
     for pool in sorted(case.world.pools, key=key_of):

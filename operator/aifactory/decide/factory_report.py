@@ -26,9 +26,10 @@ def factory_status(
     assignment: Assignment,
     placings: dict[PoolKey, tuple[Placing, ...]],
     *,
+    proof: Verdict,
     now: datetime,
 ) -> StatusWrite:
-    """The status of a factory whose spec makes sense."""
+    """The status of a factory whose spec makes sense; `proof` is what is proved about the whole plan."""
     meta, before = factory.metadata, factory.status.wire()
     name, layout = meta.name, case.layouts[meta.name]
     first = case.first_domain[name]
@@ -40,7 +41,8 @@ def factory_status(
     going = [u for us in assignment.go.values() for u in us if u.slot.factory == name]
     if name not in case.locked:
         going += [unit for unit in units if unit.state is State.LEAVING]
-    verdicts = _verdicts(case, factory, ledger, units, going, now=now)
+    ready, within, *passing = _verdicts(case, factory, ledger, units, going, now=now)
+    verdicts = [ready, within, proof, *passing]
     tightest = _tightest(case, name, ledger)
     ready_gpus = sum(unit.ready_gpus for unit in units)
     placed, wanted_nodes = sum(p.gpus for p in here), sum(p.nodes for p in here)

@@ -18,6 +18,7 @@ from aifactory.shell.heartbeat import Heartbeat
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
+from aifactory.shell.planner import Planner
 from aifactory.shell.wake import RESYNC, Wake
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Loop:
         backends: Mapping[str, Backend],
         leadership: Leadership,
         wake: Wake,
+        planner: Planner,
         heartbeat: Heartbeat,
         metrics: Metrics,
     ) -> None:
@@ -45,6 +47,7 @@ class Loop:
         self._backends = backends
         self._leadership = leadership
         self._wake = wake
+        self._planner = planner
         self._heartbeat = heartbeat
         self._metrics = metrics
         self._memory = Memory()
@@ -108,7 +111,7 @@ class Loop:
         gathered = clock()
         # 3. Decide, beside the event loop: the lease has to be renewed meanwhile.
         with self._metrics.phase("decide"):
-            plan = await beside(lambda: decide(world, datetime.now(UTC)))
+            plan = await beside(lambda: decide(world, datetime.now(UTC), self._planner.place))
         decided = clock()
         # 4. Apply.
         self._quiet.clear()

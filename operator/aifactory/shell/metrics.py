@@ -11,6 +11,7 @@ from prometheus_client import Counter as Total
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from aifactory.decide.placed import Stopped
 from aifactory.decide.plan import Plan, StatusWrite
 
 POOL_STATES: Final = ("ready", "partly_placed", "reconciling", "stalled", "unknown")
@@ -52,8 +53,19 @@ class Metrics:
             "Unix time at which the last whole cycle ended.",
             registry=self.registry,
         )
+        self._solve = Gauge(
+            "aifactory_solve_seconds", "Seconds that the last better plan took.", registry=self.registry
+        )
+        self._cut_off = Total(
+            "aifactory_solves_cut_off",
+            "Better plans or certificates that were given up.",
+            ["reason"],
+            registry=self.registry,
+        )
         for phase in PHASES:
             self._errors.labels(phase)  # so that a first error is seen as an increase
+        for reason in Stopped:
+            self._cut_off.labels(reason)
 
     def serve(self, host: str, port: int) -> None:
         """Serve them on http://HOST:PORT/metrics. Raises OSError."""
@@ -74,6 +86,14 @@ class Metrics:
     def wrote(self, action: str, outcome: str) -> None:
         """Count a write: done, passed_by (the object had changed), refused (an eviction) or failed."""
         self._writes.labels(action, outcome).inc()
+
+    def solved(self, seconds: float) -> None:
+        """Show how long a better plan took."""
+        self._solve.set(seconds)
+
+    def cut_off(self, reason: Stopped) -> None:
+        """Count a solver that was given up."""
+        self._cut_off.labels(reason).inc()
 
     def show_leader(self, leads: Callable[[], bool]) -> None:
         """Show whether this process leads, as it is at each scrape."""

@@ -14,6 +14,7 @@ from aifactory.shell.heartbeat import Heartbeat
 from aifactory.shell.lease import Leadership
 from aifactory.shell.loop import Loop
 from aifactory.shell.metrics import Metrics
+from aifactory.shell.planner import Planner
 from aifactory.shell.wake import Wake
 
 logger = logging.getLogger(__name__)
@@ -35,11 +36,13 @@ class Service:
         self.metrics.show_leader(self.leadership.holds)
         self.heartbeat = Heartbeat()
         self._client = client
+        self._planner = Planner(self.wake.poke, self.metrics)
         self._loop = Loop(
             client=client,
             backends=drivers(client),
             leadership=self.leadership,
             wake=self.wake,
+            planner=self._planner,
             heartbeat=self.heartbeat,
             metrics=self.metrics,
         )
@@ -67,6 +70,7 @@ class Service:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._planner.stop()
         if settled:
             # Else a write may still land, and must not once another one leads: then the lease runs out.
             try:

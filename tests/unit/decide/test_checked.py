@@ -17,7 +17,7 @@ def two_pools() -> Problem:
 
 
 def test_a_sound_plan_is_taken_as_it_is() -> None:
-    solution, log = checked(two_pools(), solve_plainly)
+    solution, log = checked(two_pools())
     assert solution.new_units.tolist() == [1, 4]
     assert log == ()
 
@@ -31,7 +31,7 @@ def test_a_pool_that_the_solver_gets_wrong_stops_no_other() -> None:
         more = np.where(solution.new_pool == 0, 5, solution.new_units)
         return replace(solution, new_units=more)
 
-    solution, log = checked(two_pools(), greedy)
+    solution, log = checked(two_pools(), safe=greedy)
     assert dict(zip(solution.new_pool.tolist(), solution.new_units.tolist(), strict=True)) == {1: 4}
     assert solution.kept.tolist() == [2]
     assert len(log) == 1
@@ -46,14 +46,24 @@ def test_a_move_that_goes_wrong_is_left_out_before_any_pool_is() -> None:
             return solve_plainly(problem)
         return Solution(ints([0]), ints([]), ints([]), ints([]))
 
-    solution, log = checked(problem, restless)
+    solution, log = checked(problem, safe=restless)
     assert solution.new_units.tolist() == [1, 4]
     assert len(log) == 1
 
 
 @pytest.mark.parametrize("wrong", [ints([0]), ints([3]), ints([])])
 def test_a_solver_that_is_always_wrong_changes_nothing(wrong: np.ndarray) -> None:
-    solution, log = checked(two_pools(), lambda _: Solution(wrong, ints([]), ints([]), ints([])))
+    solution, log = checked(two_pools(), safe=lambda _: Solution(wrong, ints([]), ints([]), ints([])))
     assert solution.kept.tolist() == [2]
     assert solution.new_units.size == 0
     assert log[-1] == "Everything stays as it is until the world changes."
+
+
+def test_a_better_plan_is_used_if_it_passes_and_else_the_safe_one() -> None:
+    problem = two_pools()
+    better = Solution(ints([2]), ints([1]), ints([0]), ints([4]))
+    assert checked(replace(problem, need=ints([2, 4])), better)[0] is better
+    solution, log = checked(problem, Solution(ints([2]), ints([]), ints([]), ints([])))
+    assert solution.new_units.tolist() == [1, 4]
+    assert len(log) == 1
+    assert "refused the better plan" in log[0]

@@ -173,7 +173,7 @@ def test_a_factory_with_nothing_in_it() -> None:
     it = settled(factory("dfw", quota=100, pue="1.25", boxes=4))
     status = it.statuses["dfw"]
     assert status["power"] == {"limit": 80, "committed": 0, "reserved": 0, "free": 80}
-    assert types(it, "dfw") == ["Ready", "WithinLimits"]
+    assert types(it, "dfw") == ["Ready", "WithinLimits", "Certified"]
     assert (status["nodes"], status["gpus"], status["readyGpus"], status["pools"]) == (0, 0, 0, 0)
     assert status["tightest"] == []
 

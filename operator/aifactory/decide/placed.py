@@ -1,0 +1,58 @@
+"""What the decision asks of a solver, how far that has come, and what the factories say of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from aifactory.decide.conditions import Verdict
+from aifactory_solver import Certificate, Problem, Solution
+
+
+class Stopped(StrEnum):
+    """Why a solver comes to nothing more."""
+
+    TIMED_OUT = "SolverTimedOut"
+    FAILED = "SolverFailed"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What became of a solver that was cut off."""
+
+    reason: Stopped
+    message: str  # ends a sentence
+
+
+@dataclass(frozen=True)
+class Placed:
+    """How far a solver has come. Without solutions the safe plan is used."""
+
+    solutions: tuple[Solution, ...] = ()  # one for each problem that was asked, in their order
+    certificate: Certificate | None = None  # of the first of them
+    trouble: Trouble | None = None  # more will not come
+
+
+# The problems of one decision: things as they are, and as they would be if nothing were paused.
+Placer = Callable[[tuple[Problem, ...]], Placed]
+
+
+def nothing_yet(problems: tuple[Problem, ...]) -> Placed:
+    """The placer that has nothing to offer."""
+    return Placed()
+
+
+def certified(placed: Placed) -> Verdict:
+    """What is proved about the plan in use, or why nothing is (yet)."""
+    found = placed.certificate
+    if found is not None:
+        everything = not found.next_more and found.proved == found.wished
+        said = str(found) if found.proved_through is not None or found.next_more else "no pool asks for GPUs"
+        return Verdict("Certified", True, "Optimal" if everything else "Bounded", said)
+    if placed.trouble is not None:
+        plan = "A better plan is in use, nothing is proved" if placed.solutions else "The safe plan is in use"
+        return Verdict("Certified", False, placed.trouble.reason, f"{plan}: {placed.trouble.message}.")
+    if placed.solutions:
+        said = "A better plan is in use; what is proved about it is being computed."
+    else:
+        said = "The safe plan is in use; a better one is being computed."
+    return Verdict("Certified", False, "Solving", said)

@@ -1,0 +1,131 @@
+"""The operator and its solver's process: better plans are used, and a solver that hangs holds up nothing."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.operating import (
+    FACTORIES,
+    LEASE,
+    POOLS,
+    SYSTEM,
+    Operator,
+    apply,
+    condition,
+    factory,
+    installed,
+    nodes_of,
+    pool,
+)
+from cluster.stuck import LIMIT
+from controlplane import Cluster, wait_until
+from unit.shell.children import children
+
+Kubectl = Callable[..., str]
+Start = Callable[..., Operator]
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(
+    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A kubeconfig with the operator's own rights, under its policies."""
+    with installed(cluster, kubectl, tmp_path_factory.mktemp("operator")) as path:
+        yield path
+
+
+@pytest.fixture
+def start(kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
+    """Start an operator that leads. All are ended afterwards, and the lease is free."""
+    started: list[Operator] = []
+
+    def start(module: str) -> Operator:
+        operator = Operator(kubeconfig, tmp_path, module, "-v", module=module)
+        started.append(operator)
+        wait_until(operator.leads, f"it leads; its log is {operator.log}", seconds=40)
+        return operator
+
+    yield start
+    for operator in started:
+        operator.end()
+    kubectl("delete", "lease", LEASE, f"-n={SYSTEM}", "--ignore-not-found")
+
+
+def certified(kubectl: Kubectl, site: str) -> dict[str, Any]:
+    return condition(json.loads(kubectl("get", FACTORIES, site, "-o=json")), "Certified")
+
+
+def renewed(kubectl: Kubectl) -> datetime:
+    lease = json.loads(kubectl("get", "lease", LEASE, f"-n={SYSTEM}", "-o=json"))
+    return datetime.fromisoformat(lease["spec"]["renewTime"])
+
+
+def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
+    start: Start, kubectl: Kubectl, namespace: str
+) -> None:
+    operator = start("cluster.stuck")
+    apply(kubectl, factory(namespace), pool("llm", namespace, 32, namespace))
+    wait_until(lambda: certified(kubectl, namespace), "the factory has the condition")
+    kubectl("wait", "--for=condition=Ready", f"{POOLS}/llm", f"-n={namespace}", "--timeout=30s")
+    assert len(nodes_of(kubectl, "llm", namespace)) == 4
+
+    def says(reason: str) -> dict[str, Any]:
+        found = certified(kubectl, namespace)
+        return found if found["reason"] == reason else {}
+
+    said = wait_until(lambda: says("SolverTimedOut"), "the factory says that the solver was cut off")
+    assert said["status"] == "False"
+    assert said["message"] == f"The safe plan is in use: the solver was cut off after {LIMIT:.0f} s."
+    assert operator.metric("aifactory_solves_cut_off_total", reason="SolverTimedOut") >= 1
+    kubectl("wait", "--for=condition=Ready", f"{FACTORIES}/{namespace}", "--timeout=5s")
+
+    # The next problem is a new try, meanwhile the Lease is renewed and nodes are ordered.
+    before, cut_off = renewed(kubectl), operator.metric("aifactory_solves_cut_off_total")
+    kubectl("scale", POOLS, "llm", "--replicas=48", f"-n={namespace}")
+    said = wait_until(lambda: says("Solving"), "a new try is made")
+    assert said["message"] == "The safe plan is in use; a better one is being computed."
+    wait_until(lambda: len(nodes_of(kubectl, "llm", namespace)) == 6, "the pool grows")
+    wait_until(lambda: operator.metric("aifactory_solves_cut_off_total") > cut_off, "it is cut off again")
+    assert renewed(kubectl) > before
+    assert operator.leads()
+    assert operator.health() == {"loop": "in time", "leader": True}
+
+    # It ends in time while the solver hangs, and nothing is left of that.
+    kubectl("scale", POOLS, "llm", "--replicas=40", f"-n={namespace}")
+    (solver,) = wait_until(lambda: children(operator.process.pid), "the solver is at it again")
+    began = time.monotonic()
+    assert operator.end() == 0
+    assert time.monotonic() - began < 5
+    assert not Path(f"/proc/{solver}").exists()
+    assert "Traceback" not in operator.log.read_text()
+
+
+def test_a_better_plan_than_the_safe_one_is_used(start: Start, kubectl: Kubectl, namespace: str) -> None:
+    """The safe plan would put the flexible pool on the only system that the other pool takes."""
+    operator = start("aifactory")
+    site = factory(namespace, rows=1, paused=True)
+    site["spec"]["racks"].append({"domain": "row", "system": "hgx-h200", "count": 1})
+    apply(kubectl, site)
+    wait_until(lambda: certified(kubectl, namespace).get("status") == "True", "the solver is warm")
+    flexible = pool("flexible", namespace, 32, namespace, systems=["hgx-h100", "hgx-h200"])
+    apply(kubectl, flexible, pool("bound", namespace, 32, namespace))
+
+    def promised() -> bool:
+        found = json.loads(kubectl("get", POOLS, "bound", f"-n={namespace}", "-o=json"))
+        return "it would have 4 units" in condition(found, "Stalled").get("message", "")
+
+    wait_until(promised, "the better plan is what would be done")
+    kubectl("patch", FACTORIES, namespace, "--type=merge", '-p={"spec": {"paused": false}}')
+    for name, system in (("bound", "hgx-h100"), ("flexible", "hgx-h200")):
+        kubectl("wait", "--for=condition=Ready", f"{POOLS}/{name}", f"-n={namespace}", "--timeout=30s")
+        found = json.loads(kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
+        assert [p["system"] for p in found["status"]["placements"]] == [system]
+    wait_until(lambda: certified(kubectl, namespace)["reason"] == "Optimal", "everything is proved")
+    assert operator.metric("aifactory_solve_seconds") > 0
+    assert operator.metric("aifactory_solves_cut_off_total") == 0
+    assert "Traceback" not in operator.log.read_text()

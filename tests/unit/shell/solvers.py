@@ -1,0 +1,86 @@
+"""Solvers and certifiers that are called in the planner's process, most of them none."""
+
+import os
+import time
+from pathlib import Path
+
+from aifactory.shell.worker import LENGTH
+from aifactory_solver import Certificate, Problem, Solution, certify, solve
+
+GATE = "GATE"  # environment variable with the path of a FIFO
+
+
+def hang(*_: object) -> Solution:
+    time.sleep(3600)
+    raise AssertionError
+
+
+def hang_with_one_pool(problem: Problem) -> Solution:
+    return hang() if problem.pools == 1 else solve(problem)
+
+
+def gated(problem: Problem) -> Solution:
+    """Waits until somebody writes into the FIFO; who writes waits until this is called."""
+    Path(os.environ[GATE]).read_bytes()
+    return solve(problem)
+
+
+def gated_with_one_pool(problem: Problem) -> Solution:
+    """Goes through the gate and hangs."""
+    return hang(gated(problem)) if problem.pools == 1 else solve(problem)
+
+
+def gated_certify(problem: Problem, solution: Solution) -> Certificate:
+    Path(os.environ[GATE]).read_bytes()
+    return certify(problem, solution)
+
+
+def chatty(problem: Problem) -> Solution:
+    """Prints, from Python and from below."""
+    print("a library says hello", flush=True)
+    os.write(1, b"and so does its native part\n")
+    return solve(problem)
+
+
+def die(*_: object) -> Solution:
+    os._exit(7)
+
+
+def die_within_an_answer(*_: object) -> Solution:
+    _write(LENGTH.pack(1000) + b"half")
+    os._exit(7)
+
+
+def hang_within_an_answer(*_: object) -> Solution:
+    _write(LENGTH.pack(1000) + b"half")
+    return hang()
+
+
+def babble(*_: object) -> Solution:
+    _write(LENGTH.pack(8) + b"nonsense" * 10)
+    return hang()
+
+
+def babble_without_end(*_: object) -> Solution:
+    _write(b"\xff" * 4096)
+    return hang()
+
+
+def fail(*_: object) -> Solution:
+    raise ArithmeticError("no way")
+
+
+def nothing(*_: object) -> None:
+    return None
+
+
+def floats(problem: Problem) -> Solution:
+    plan = solve(problem)
+    return Solution(plan.kept.astype(float), plan.new_pool, plan.new_cell, plan.new_units)
+
+
+def _write(garbage: bytes) -> None:
+    """Write where the answers go: the only other pipe than those that every process has."""
+    for path in Path("/proc/self/fd").iterdir():
+        if int(path.name) > 2 and path.is_fifo():
+            os.write(int(path.name), garbage)
