@@ -52,7 +52,7 @@ def _loose(room: Room, pool: int) -> list[int]:
 def _trim_spread(room: Room, pool: int, units: int, rows: list[int], *, strict: bool) -> None:
     """Down to the largest number whose split is allowed, locked units staying.
 
-    Where there is none: to nothing if ``strict``, else not at all, unless it stood apart from the rule before.
+    Where there is none: to nothing if ``strict``, else not at all, unless it stood apart from the rule.
     """
     layout, k = room.layout, room.layout.spread[pool]
     group, cell = layout.group_of(layout.kind(pool)), layout.row_cell
