@@ -5,6 +5,7 @@ a decision may touch at all. Pools that nobody may touch serve what they serve i
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -66,6 +67,8 @@ class Certifier:
         self.problem, self.solution, self.engine, self.xp = problem, solution, engine, xp
         self.forest = Forest(problem, xp)
         self.band = bands(problem)
+        priorities, self.at = np.unique(-problem.priority, return_inverse=True)
+        self.values = -priorities  # (V,) every priority, from the highest; `at` (P,) says which a pool has
         gpus = problem.system_gpus[problem.cell_system]
         has = np.zeros(problem.pools, dtype=np.int64)
         np.add.at(has, problem.row_pool, solution.kept * gpus[problem.row_cell])
@@ -104,19 +107,15 @@ class Certifier:
 
     def bound(self, above: Bools, target: Bools) -> int:
         """GPUs of minima that ``target`` (P,) could have while ``above`` (P,) are served as they are."""
-        most = self._most()
+        most = self._most
         given = int(np.where(target & ~(self.open & self.able), most, 0).sum())
         if not (target & self.able).any() or int(self.served[target].sum()) == int(most[target].sum()):
             return int(most[target].sum())
-        whole = np.zeros(self.problem.pools, dtype=np.bool_)
-        floor = 0
-        for v in np.unique(self.problem.priority[above]).tolist():
-            mine = self.problem.priority == v
-            served = int(self.served[mine].sum())
-            if served == int(most[mine].sum()):
-                whole |= mine
-            else:
-                floor += max(0, served - int(most[mine & ~self.able].sum()))
+        served, others = self._by_priority(self.served), self._by_priority(np.where(self.able, 0, most))
+        full = served == self._by_priority(most)
+        whole = above & full[self.at]
+        partly = np.unique(self.at[above & ~whole])
+        floor = int(np.maximum(0, served - others)[partly].sum())
         group = np.where(whole, 0, np.where(above, 1, 2))
         chosen = self.open & self.able & (above | target)
         relaxation = self._relaxation(chosen, group)
@@ -138,8 +137,9 @@ class Certifier:
         )
         prices = self.engine(relaxation, aim).prices
         found = float(Bound(relaxation, self.xp)(prices, scenario))
-        return found * (1 + _HAIR) + float((aim.weight[self.band] * np.where(chosen, 0, self._most())).sum())
+        return found * (1 + _HAIR) + float((aim.weight[self.band] * np.where(chosen, 0, self._most)).sum())
 
+    @cached_property
     def _most(self) -> Ints:
         """(P,) GPUs of its minimum that each pool could have at best, whatever became of the others."""
         problem = self.problem
@@ -165,16 +165,38 @@ class Certifier:
         return through
 
     def _proved(self, exact: int | None) -> tuple[int | None, int | None]:
-        """The lowest priority that is proved, and the first that is not."""
-        problem, most, through = self.problem, self._most(), None
-        for v in np.unique(problem.priority)[::-1].tolist():
-            mine = problem.priority == v
-            served = int(self.served[mine].sum())
-            proved = served == int(most[mine].sum()) or (exact is not None and v >= exact)
-            if not proved and self.bound(problem.priority > v, mine) > served:
-                return through, v
-            through = v
+        """The lowest priority that is proved, and the first that is not.
+
+        A run of priorities of which nothing is served is proved at once if none of it could be, even where
+        those between that are served in full gave way.
+        """
+        values, served = self.values, self._by_priority(self.served)
+        known = served == self._by_priority(self._most)
+        if exact is not None:
+            known |= values >= exact
+        through, i, length = None, 0, 1
+        while i < values.size:
+            if known[i]:
+                through, i = int(values[i]), i + 1
+                continue
+            run = i + np.flatnonzero(~known[i : i + length])
+            waits = np.flatnonzero(served[run])
+            if length > 1 and waits.size:
+                run = run[: max(1, int(waits[0]))]
+            above, target = self.at < i, np.isin(self.at, run)
+            if self.bound(above, target) <= int(served[run].sum()):
+                through, i, length = int(values[run[-1]]), int(run[-1]) + 1, 2 * length
+            elif run.size > 1:
+                length = max(1, int(run[-1] - i) // 4)
+            else:
+                return through, int(values[i])
         return through, None
+
+    def _by_priority(self, amounts: Ints) -> Ints:
+        """(V,) sums of ``amounts`` (P,) over the pools of each priority, from the highest."""
+        total = np.zeros(self.values.size, dtype=np.int64)
+        np.add.at(total, self.at, amounts)
+        return total
 
     def _relaxation(self, chosen: Bools, group: Ints) -> Relaxation:
         pools = np.flatnonzero(chosen)

@@ -31,7 +31,20 @@ class Guide:
         self._cells = cells or {}
 
     def turns(self, order: list[int]) -> list[int]:
-        """The pools in the order in which they are asked: those that come first, large ones before small."""
+        """The pools in the order in which they are asked: those that come first, large ones before small.
+
+        Among equals that wait, those that should stand somewhere are asked before those that should not, who
+        would take their room.
+        """
+        if self._cells:
+            problem, turns = self.layout.problem, np.asarray(order, dtype=np.int64)
+            rank = np.full(problem.pools, 2)
+            rank[list(self._cells)] = 1
+            rank[problem.row_pool] = 0
+            order = turns[np.lexsort((rank[turns], -problem.priority[turns]))].tolist()
+        return self._early(order)
+
+    def _early(self, order: list[int]) -> list[int]:
         if not self.first:
             return order
         least = self.layout.minimum
@@ -90,6 +103,10 @@ class Targets(Guide):
             self._left[d].setdefault(system, {})[factory] = float(targets[d, u])
         self._of = {kind: table.tolist() for kind, table in self._offers.of.items()}
         self._ranked: dict[tuple[int, int, int, int], list[tuple[float, list[int]]]] = {}
+
+    def turns(self, order: list[int]) -> list[int]:
+        """Equals in their usual order: the cells come from a plan that is no better for them."""
+        return self._early(order)
 
     def systems(self, pool: int) -> Sequence[int]:
         """First those that have most of what the pool needs, then the cheapest way to serve it."""

@@ -1,8 +1,9 @@
 """The solver: the engine of strict priority, led by the relaxation, tried in a few ways; exact where small.
 
-Every candidate is a plan of the engine, so every one keeps all rules; the best by value is taken, the plain
-one among them. The number of candidates is fixed: the same problem gives the same plan. Only where an exact
-answer takes longer than its budget does a clock decide how far it gets.
+Every candidate but the exact answer itself is a plan of the engine, so it keeps all rules; that one is used
+where the checker lets it pass. The best by value is taken, the plain one among them. The number of candidates
+is fixed: the same problem gives the same plan. Only where an exact answer takes longer than its budget does a
+clock decide how far it gets.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from aifactory_solver.guide import Advice, Guide, Targets
 from aifactory_solver.layout import Layout
 from aifactory_solver.plain import follow
 from aifactory_solver.problem import Array, Ints, Problem, Solution
-from aifactory_solver.question import Plan, Question, ask, held
+from aifactory_solver.question import Plan, Question, ask, held, replaced
 from aifactory_solver.relax.bound import Bound
 from aifactory_solver.relax.engine import Engine, aim_at_all
 from aifactory_solver.relax.relaxation import relax
@@ -37,7 +38,18 @@ def solve(problem: Problem, xp: Array = np, engine: Engine = simplex) -> Solutio
     if not 0 < question.pools.size * problem.cells <= SMALL:
         return best
     exact = answer(question, _EXACT_SECONDS, held(question, best))
-    return better_of(problem, best, follow(Guide(layout, cells=exact.plan)))
+    itself = replaced(question, best, exact.plan)
+    best = better_of(problem, best, follow(Guide(layout, cells=exact.plan)))
+    # Pools without a minimum, and those that take from others, may not end where they were led.
+    sound = value(problem, itself) > value(problem, best) and not _comes_back(problem, itself)
+    return itself if sound and not violations(problem, itself) else best
+
+
+def _comes_back(problem: Problem, solution: Solution) -> bool:
+    """Whether a pool is given new units where it gives up some that stand."""
+    given_up = solution.kept < problem.row_units
+    gone = zip(problem.row_pool[given_up].tolist(), problem.row_cell[given_up].tolist(), strict=True)
+    return not set(gone).isdisjoint(zip(solution.new_pool.tolist(), solution.new_cell.tolist(), strict=True))
 
 
 def better_of(problem: Problem, first: Solution, second: Solution) -> Solution:
