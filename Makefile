@@ -51,8 +51,8 @@ lock: $(ENV) ## Renew the lock files.
 bench: $(ENV) ## Measure the decision on generated fleets.
 	$(BIN)/python -m bench
 
-bench-solver: $(ENV) ## Measure the solver beside its peers. SCALE=S,M,L SEEDS=... METHODS=... narrow it.
-	$(BIN)/python -m bench.solver --write
+bench-solver: $(ENV) ## Measure the solver beside its peers. SCALE=S,M,L SEEDS=... METHODS=... narrow it; SCALING=1: how it grows.
+	$(BIN)/python -m bench.$(if $(SCALING),solver.scaling,solver) --write
 
 clean: ## Remove what the other verbs made here; the control plane's cache stays.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .demo build dist

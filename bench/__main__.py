@@ -71,8 +71,8 @@ Written by `python -m bench --write`. Medians of three seeds, one process, times
 
 *first plan*: nothing stands. *nothing*: the plan stands and nothing has changed; the answer is to
 change nothing. *quota -20 %*: the plan stands, and the first factory's quota falls by a fifth.
-*arrays* turns resources into the solver's arrays, *solve* is the safe plan of the engine, *check* the independent
-checker, and *decide* the whole decision with statuses and explanations for every pool that waits.
+*arrays* turns resources into the solver's arrays, *solve* is the safe plan of the engine, *check* the
+independent checker, and *decide* the whole decision with statuses and explanations for every pool that waits.
 
 Measured on: {machine}.
 """

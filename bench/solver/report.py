@@ -60,7 +60,8 @@ def page(rows: list[Row]) -> str:
             f"Python {platform.python_version()}, NumPy {numpy.__version__}"
         )
     ]
-    for (scale, profile, event), group in sorted(_grouped(rows, "scale", "profile", "event").items()):
+    groups = sorted(_grouped(rows, "scale", "profile", "event").items(), key=_by_scale)
+    for (scale, profile, event), group in groups:
         parts += [f"## {scale}, {profile}, {event}\n", table(group), ""]
     return "\n".join(parts)
 
@@ -73,11 +74,18 @@ to minima in each of five bands of priorities, from the top, in percent of what 
 serves there; the best is the one that serves more in the highest band that differs, so a lower band may well
 show more than 100 %. *of bound*: the same in percent of the bound that is proved for this plan. *gap*: to the
 bound, bands weighted 4 to 1. *waits*: inversions and free-room misses. *moved* and *evicted* are GPUs.
-*memory*: what solving took on top of the instance. No numbers: no plan that the checker lets pass.
+*seconds*: by the clock, in a process of its own that has solved the instance once; *cold* is that first
+time, and what takes longer than a minute is run only once. *memory*: the highest resident memory of that
+process, read from the kernel (VmHWM), less what it held with the instance loaded and nothing solved; the
+largest process that a method starts is added. Where a line has no numbers, the method gave no plan in time,
+or one that the checker does not let pass.
 
-![GPUs served by band](solver-bands.svg)
+In the pictures a dot is an instance, a tick the median; the project's own methods are red. A method without
+dots gave no plan.
 
-![Seconds](solver-seconds.svg)
+![GPUs served by band, of first plans](solver-bands.svg)
+
+![Seconds of first plans](solver-seconds.svg)
 
 Measured on: {machine}.
 """
@@ -158,38 +166,68 @@ def _grouped(rows: list[Row], *fields: str) -> dict[tuple[Any, ...], list[Row]]:
     return dict(groups)
 
 
-def _pictures(rows: list[Row], folder: Path) -> None:
+def _pictures(rows: list[Row], folder: Path, kind: str = "svg") -> None:
+    """First plans: what each method serves, and how long it takes; a dot for each instance."""
     import matplotlib as mpl  # noqa: PLC0415 - slow to import, and needed here alone
 
-    mpl.use("svg")
+    mpl.use("agg")
     mpl.rcParams["svg.hashsalt"] = "solver"
     from matplotlib import pyplot  # noqa: PLC0415
 
     first = [row for row in rows if row["event"] == "first"]
-    groups = sorted(_grouped(first, "scale", "profile").items())
+    groups = sorted(_grouped(first, "scale", "profile").items(), key=_by_scale)
     if not groups:
         return
     shares, methods = reference(first), sorted({row["method"] for row in first})
-    figure, axes = pyplot.subplots(len(groups), 1, figsize=(9, 2.4 * len(groups)), squeeze=False)
-    for axis, ((scale, profile), group) in zip(axes[:, 0], groups, strict=True):
-        for i, method in enumerate(methods):
-            mine = [shares[id(r)] for r in group if r["method"] == method and id(r) in shares]
-            if mine:
-                heights = [100 * statistics.median(band) for band in zip(*mine, strict=True)]
-                at = [band + (i - len(methods) / 2) * 0.8 / len(methods) for band in range(BANDS)]
-                axis.bar(at, heights, 0.8 / len(methods), label=method, color=f"C{i}", align="edge")
-        axis.set(title=f"{scale}, {profile}", ylabel="%", ylim=(50, 101))
-        axis.set_xticks(range(BANDS), [f"band {band + 1}" for band in range(BANDS)])
-    axes[0, 0].legend(fontsize="x-small", ncols=4)
-    figure.tight_layout()
-    figure.savefig(folder / "solver-bands.svg", metadata={"Date": None})
-    figure, axis = pyplot.subplots(figsize=(9, 3.5))
+    lines = {method: i for i, method in enumerate(methods)}
+    seen = [100 * share for band in shares.values() for share in band]
+    limits = max(0.0, min(seen, default=0.0) - 2), max(seen, default=100.0) + 2
+    height = 0.6 + 0.19 * len(methods)
+    figure, axes = pyplot.subplots(
+        len(groups), BANDS, figsize=(11, height * len(groups) + 0.5), sharex=True, sharey=True, squeeze=False
+    )
+    for panels, ((scale, profile), group) in zip(axes, groups, strict=True):
+        able = [row for row in group if id(row) in shares]
+        for band, axis in enumerate(panels):
+            dots = [(100 * shares[id(row)][band], lines[row["method"]]) for row in able]
+            _dots(axis, dots, methods)
+            axis.set(xlim=limits)
+            name = f"band {band + 1}" if band else f"{scale}, {profile}: band 1"
+            axis.set_title(name, size=8, loc="left")
+    for axis in axes[-1]:
+        axis.set_xlabel("% of the best plan", size=8)
+    _save(figure, folder / f"solver-bands.{kind}")
+    scales = sorted(_grouped(first, "scale").items(), key=_by_scale)
+    figure, axes = pyplot.subplots(1, len(scales), figsize=(11, height + 0.5), sharey=True, squeeze=False)
+    for axis, ((scale,), group) in zip(axes[0], scales, strict=True):
+        _dots(axis, [(row["seconds"], lines[row["method"]]) for row in group if row["seconds"]], methods)
+        axis.set_title(f"{scale}: first plan", size=8, loc="left")
+        axis.set_xlabel("seconds, warm", size=8)
+        axis.set(xscale="log")
+    _save(figure, folder / f"solver-seconds.{kind}")
+
+
+def _by_scale(group: tuple[tuple[Any, ...], list[Row]]) -> tuple[int, tuple[Any, ...]]:
+    """Small scales first, real data last."""
+    (scale, *_), _ = group
+    return "SML".find(scale) if scale in tuple("SML") else 3, group[0]
+
+
+def _dots(axis: Any, dots: list[tuple[float, int]], methods: list[str]) -> None:
+    """Values of each method on a line of its own, and a tick at their median."""
     for i, method in enumerate(methods):
-        by_scale = _grouped([r for r in first if r["method"] == method and r["seconds"]], "scale")
-        order = [scale for scale in ("S", "M", "L") if (scale,) in by_scale]
-        seconds = [statistics.median(row["seconds"] for row in by_scale[(scale,)]) for scale in order]
-        axis.plot(order, seconds, "o-", label=method, color=f"C{i}")
-    axis.set(yscale="log", ylabel="seconds, warm", title="First plan, median")
-    axis.legend(fontsize="x-small")
+        values = [value for value, line in dots if line == i]
+        colour = "C3" if method.startswith("aifactory") else "C0"
+        axis.plot(values, [i] * len(values), "o", color=colour, alpha=0.5, markersize=5, markeredgewidth=0)
+        if values:
+            axis.plot([statistics.median(values)], [i], "|", color=colour, markersize=11, markeredgewidth=2)
+    axis.set_yticks(range(len(methods)), methods, size=8)
+    axis.set_ylim(len(methods) - 0.5, -0.5)
+    axis.tick_params(axis="x", labelsize=8)
+    axis.grid(visible=True, alpha=0.3)
+
+
+def _save(figure: Any, file: Path) -> None:
     figure.tight_layout()
-    figure.savefig(folder / "solver-seconds.svg", metadata={"Date": None})
+    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
+    figure.clear()

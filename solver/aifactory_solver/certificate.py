@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from aifactory_solver.array import namespace
 from aifactory_solver.bands import BANDS, bands
 from aifactory_solver.exact import SMALL, answer
 from aifactory_solver.forest import Forest
@@ -55,9 +56,14 @@ class Certificate:
         return f"proved through priority {self.proved_through} ({share})"
 
 
-def certify(problem: Problem, solution: Solution, xp: Array = np, engine: Engine = simplex) -> Certificate:
-    """What is proved about a plan; takes a linear program for each band and a few more."""
-    return Certifier(problem, solution, engine, xp).certificate()
+def certify(
+    problem: Problem, solution: Solution, xp: Array | None = None, engine: Engine = simplex
+) -> Certificate:
+    """What is proved about a plan; takes a linear program for each band and a few more.
+
+    On the array namespace that the environment asks for, if none is given.
+    """
+    return Certifier(problem, solution, engine, namespace()[0] if xp is None else xp).certificate()
 
 
 class Certifier:

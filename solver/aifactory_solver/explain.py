@@ -1,20 +1,21 @@
 """Why a pool waits: the limits that bind, and the smallest change found that would free it.
 
 The change is found by building: what fits is placed, the rest is placed beyond the limits where that costs
-least, and the limits that are then exceeded are those to raise. So with exactly that change the pool fits.
+least, and the limits that are then exceeded are those to raise. Of several ways to stand the cheapest one is
+taken that the own search of the engine confirms, lowered until less of any part of it would not do.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
-from heapq import heappop, heapreplace
 
 import numpy as np
 
 from aifactory_solver.layout import Layout
 from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Array, Ints, Problem, Solution, Topology
+from aifactory_solver.relief import Amounts, Relief
 from aifactory_solver.room import Room
 from aifactory_solver.search import most
+from aifactory_solver.stretch import Stretch, Target
 
 _OPTIONS = 4  # places that are tried for each packed pool, the roomiest first
 _ENDLESS = np.iinfo(np.int64).max // 4
@@ -30,22 +31,25 @@ class Shortage:
     unit_watts: int
     raises: tuple[tuple[int, int], ...]  # (domain, watts): limits to raise, the largest raise first
     units_short: int  # units for which there is no slot at all
-    near: int  # domain where units are short, -1 if none are
+    slots: tuple[tuple[int, int], ...]  # (domain, units): where those slots are missing, the most first
+    near: int  # the first such domain, else one where the pool would stand; -1 if no change lets it in
     most: int  # units for which there would be slots if nothing else stood anywhere and power did not matter
     left: dict[int, int]  # domain -> watts that are free there now, for the limits to raise
+    held_by_priority: int | None  # see `Relief.held_by`
 
 
-_Score = tuple[int, int, int]  # limits that the next unit in a cell exceeds, watts by which, the cell
+_Way = list[tuple[Target, int]]  # a way to stand: so many units on each target
 
 
 @dataclass(frozen=True, eq=False)
-class _Target:
-    """Cells among which units are placed, in the orders in which they come first while nothing is placed."""
+class _Change:
+    """What would let an ask in if it stood one way."""
 
-    roomy: list[tuple[int, int]]  # (units that fit, below zero, cell), where any fit
-    light: list[_Score]  # cells with a free slot
-    every: list[_Score]  # all cells
-    first: int  # the first cell
+    ask: Ask
+    watts: Amounts  # by domain
+    slots: Amounts  # by cell
+    most: int  # see `Shortage`
+    near: int  # a domain where it would stand
 
 
 class Explainer:
@@ -67,13 +71,27 @@ class Explainer:
         self._cells: dict[tuple[int, int], Ints] = {}
         self._spots: dict[tuple[int, int, int], dict[int, list[int]]] = {}
         self._ranked: dict[tuple[int, int, int, bool], list[int]] = {}
-        self._targets: dict[tuple[int, int, int, int], _Target] = {}
+        self._targets: dict[tuple[int, int, int, int], Target] = {}
+        self._stretch, self._relief = Stretch(room), Relief(room)
 
     def explain(self, pool: int) -> Shortage:
         """What the pool's minimum lacks, or its growth where the minimum is served."""
-        options = [self._option(ask) for ask in self._asks(pool)]
-        none = Shortage(-1, 0, 0, 0, (), 0, -1, 0, {})
-        return min(options, key=_cost, default=none)
+        asks = self._asks(pool)
+        if not asks:
+            return Shortage(-1, 0, 0, 0, (), 0, (), -1, 0, {}, None)
+        held_by = self._relief.held_by(pool, asks)
+        options = [changes for ask in asks if (changes := self._changes(ask))]
+        while options:
+            best = min(options, key=lambda changes: _cost(changes[0]))
+            change = best.pop(0)
+            least = self._relief.least(change.ask, change.watts, change.slots)
+            if least is not None:
+                return self._shortage(change, *least, held_by)
+            options = [changes for changes in options if changes]
+        ask = asks[0]
+        watts = self.layout.watts[ask.system][self.layout.cell_factory[int(self._usable(ask)[0])]]
+        slots = self._most(ask)
+        return Shortage(ask.system, ask.units, 0, watts, (), ask.units, (), -1, slots, {}, held_by)
 
     def _asks(self, pool: int) -> list[Ask]:
         layout, held = self.layout, self.room.places(pool)
@@ -90,38 +108,46 @@ class Explainer:
                 asks.append(ask)
         return asks
 
-    def _option(self, ask: Ask) -> Shortage:
-        layout, left = self.layout, self.room.space.left
+    def _changes(self, ask: Ask) -> list[_Change]:
+        """What would let an ask in, for each way to stand; the fewest slots, then the fewest watts first."""
+        left, most, ways = self.room.space.left, self._most(ask), self._ways(ask)
+        changes = []
+        for way in ways:
+            used, slots = self._stretch.place(way)
+            exceeded = sum(min(left[d], 0) - min(left[d] - watts, 0) for d, watts in used.items())
+            watts = {d: watts - left[d] for d, watts in used.items() if left[d] - watts < 0 < watts}
+            near = self.layout.cell_domain[way[0][0].every[0][2]]
+            changes.append((sum(slots.values()), exceeded, _Change(ask, watts, slots, most, near)))
+        return [change for _, _, change in sorted(changes, key=lambda change: change[:2])]
+
+    def _most(self, ask: Ask) -> int:
+        """How many units more there would be slots for in a world without others and without limits."""
         beside = sum(ask.beside.values())
-        targets = self._ways(ask)
-        if not targets:
-            factory = layout.cell_factory[int(self._usable(ask)[0])]
-            return Shortage(
-                ask.system, ask.units, 0, layout.watts[ask.system][factory], (), ask.units, -1, 0, {}
-            )
-        attempts = [self._stretch(target) for target in targets]
-        used, short, near = min(attempts, key=lambda a: (a[1], self._exceeded(a[0])))
-        raises = sorted(
-            ((d, -(left[d] - watts)) for d, watts in used.items() if left[d] - watts < 0 < watts),
-            key=lambda r: (-r[1], r[0]),
-        )
         whole = Ask(ask.pool, ask.system, ask.units + beside, {}, {})
+        return max(0, most(self.vacant, whole) - beside)
+
+    def _shortage(self, change: _Change, watts: Amounts, slots: Amounts, held_by: int | None) -> Shortage:
+        layout, ask, by_domain = self.layout, change.ask, dict[int, int]()
+        for cell, n in slots.items():
+            domain = layout.cell_domain[cell]
+            by_domain[domain] = by_domain.get(domain, 0) + n
+        raises, short = (
+            tuple(sorted(some.items(), key=lambda item: (-item[1], item[0]))) for some in (watts, by_domain)
+        )
+        near = short[0][0] if short else change.near
         return Shortage(
             system=ask.system,
             units=ask.units,
             fits=max(0, most(self.now, ask)),
             unit_watts=layout.watts[ask.system][layout.factory[near]],
-            raises=tuple(raises),
-            units_short=short,
+            raises=raises,
+            units_short=sum(slots.values()),
+            slots=short,
             near=near,
-            most=max(0, most(self.vacant, whole) - beside),
-            left={d: left[d] for d, _ in raises},
+            most=change.most,
+            left={d: self.room.space.left[d] for d, _ in raises},
+            held_by_priority=held_by,
         )
-
-    def _exceeded(self, used: dict[int, int]) -> int:
-        """By how many watts more the limits are exceeded."""
-        left = self.room.space.left
-        return sum(min(left[d], 0) - min(left[d] - watts, 0) for d, watts in used.items())
 
     # Ways to stand
 
@@ -143,8 +169,8 @@ class Explainer:
             self._spots[key] = spots
         return self._spots[key]
 
-    def _ways(self, ask: Ask) -> list[list[tuple[_Target, int]]]:
-        """Ways to stand, each a list of (cells, units)."""
+    def _ways(self, ask: Ask) -> list[_Way]:
+        """Ways to stand."""
         layout = self.layout
         if layout.topology[ask.pool] == Topology.NONE:
             return [[(self._target(ask, -1, -1), ask.units)]]
@@ -152,14 +178,12 @@ class Explainer:
         spots, group = self._by_spot(ask, kind), layout.group_of(kind)
         if not spots:
             return []
-        homes = {group[c] for c in ask.beside}
         if k:
-            k = min(k, len(spots))
-            ranked = self._by_rank(ask, kind, slots=True)
-            if homes:
-                ranked = sorted(ranked, key=lambda d: d in homes)
-            share = [ask.units // k + (i < ask.units % k) for i in range(k)]
-            return [[(self._target(ask, kind, d), n) for d, n in zip(ranked[:k], share, strict=True)]]
+            return [
+                [(self._target(ask, kind, d), n) for d, n in split.items() if n]
+                for split in self._splits(ask, kind)
+            ]
+        homes = {group[c] for c in ask.beside}
         if homes:
             near = self.now.groups(ask)
             fits = dict(zip(near.domains.tolist(), near.fits.tolist(), strict=True))
@@ -169,6 +193,39 @@ class Explainer:
             ranked = self._by_rank(ask, kind, slots=False)
         return [[(self._target(ask, kind, d), ask.units)] for d in ranked[:_OPTIONS]]
 
+    def _splits(self, ask: Ask, kind: int) -> list[dict[int, int]]:
+        """Units by place of a spread pool: what fits, and the rest in few places.
+
+        The places with the most room come first, or those with the most slots.
+        """
+        group, k = self.layout.group_of(kind), self.layout.spread[ask.pool]
+        held: dict[int, int] = {}
+        for cell, n in ask.beside.items():
+            held[group[cell]] = held.get(group[cell], 0) + n
+        share = -(-(ask.units + sum(held.values())) // k)
+        lacking = max(0, k - len(held.keys() - {-1}))
+        by_room, by_slots = (self._by_rank(ask, kind, slots=slots) for slots in (False, True))
+        fits = self._fits(ask, kind)
+        splits = []
+        for ranked in (by_room, by_slots):
+            first = [d for d in ranked if d not in held][:lacking]
+            split, rest = dict.fromkeys(first, 1), ask.units - len(first)
+            if len(first) < lacking or rest < 0:
+                return []
+            for room in (fits, {}):  # what fits first
+                for d in ranked:
+                    has = split.get(d, 0)
+                    most = share - held.get(d, 0)
+                    n = min(rest, max(0, (min(most, fits.get(d, 0)) if room else most) - has))
+                    split[d], rest = has + n, rest - n
+            splits.append(split)
+        return splits
+
+    def _fits(self, ask: Ask, kind: int) -> dict[int, int]:
+        """The units that fit in each group by itself, where any do."""
+        groups = self.now.groups(Ask(ask.pool, ask.system, 1, {}, {}))
+        return dict(zip(groups.domains.tolist(), groups.fits.tolist(), strict=True))
+
     def _by_rank(self, ask: Ask, kind: int, *, slots: bool) -> list[int]:
         """The groups, the roomiest first: by their free slots, or by the units that fit."""
         key = (self.layout.signature[ask.pool], ask.system, kind, slots)
@@ -177,112 +234,19 @@ class Explainer:
             if slots:
                 fits = {d: sum([free[c] for c in cells]) for d, cells in spots.items()}
             else:
-                near = self.now.groups(ask)
-                fits = dict(zip(near.domains.tolist(), near.fits.tolist(), strict=True))
+                fits = self._fits(ask, kind)
             self._ranked[key] = sorted(spots, key=lambda d: (-fits.get(d, 0), d))
         return self._ranked[key]
 
-    def _target(self, ask: Ask, kind: int, group: int) -> _Target:
+    def _target(self, ask: Ask, kind: int, group: int) -> Target:
         key = (self.layout.signature[ask.pool], ask.system, kind, group)
         if key not in self._targets:
             cells = self._usable(ask).tolist() if group < 0 else self._by_spot(ask, kind)[group]
-            free, (fits, limits, watts) = self.room.space.free, self._scores
-            keys = sorted([(limits[c], watts[c], c) for c in cells])
-            self._targets[key] = _Target(
-                roomy=sorted([(-fits[c], c) for c in cells if fits[c] > 0]),
-                light=[key for key in keys if free[key[2]] > 0],
-                every=keys,
-                first=cells[0],
-            )
+            self._targets[key] = self._stretch.target(cells)
         return self._targets[key]
 
-    # Beyond the limits
 
-    @cached_property
-    def _scores(self) -> tuple[list[int], list[int], list[int]]:
-        """By cell: units that fit; limits that one more unit exceeds, and the watts by which."""
-        layout = self.layout
-        cells = range(self.problem.cells)
-        nothing: dict[int, int] = {}
-        scores = [self._score(c, nothing) for c in cells]
-        free, left = self.room.space.free, self.room.space.left
-        fits = [
-            max(0, min(free[c], min([left[d] for d in layout.chains[c]]) // layout.cell_watts[c]))
-            for c in cells
-        ]
-        return fits, [limits for limits, _ in scores], [watts for _, watts in scores]
-
-    def _lightest(self, heap: list[_Score], used: dict[int, int]) -> int:
-        """The cell whose next unit exceeds the fewest limits by the fewest watts, in a heap of old scores."""
-        while True:
-            cell = heap[0][2]
-            score = (*self._score(cell, used), cell)
-            if score == heap[0]:
-                return cell
-            heapreplace(heap, score)
-
-    def _score(self, cell: int, used: dict[int, int]) -> tuple[int, int]:
-        """How many limits the next unit in a cell exceeds, and by how many watts, once some are used."""
-        left, watts, limits, total = self.room.space.left, self.layout.cell_watts[cell], 0, 0
-        for d in self.layout.chains[cell]:
-            over = watts - left[d] + used.get(d, 0)
-            if over > 0:
-                limits += 1
-                total += over
-        return limits, total
-
-    def _stretch(self, targets: list[tuple[_Target, int]]) -> tuple[dict[int, int], int, int]:
-        """Place units beyond limits: (watts used per domain, units without a slot, a domain concerned)."""
-        layout, left, slots = self.layout, self.room.space.left, self.room.space.free
-        used: dict[int, int] = {}
-        taken: dict[int, int] = {}
-        short, near = 0, layout.cell_domain[targets[0][0].first]
-
-        def place(cell: int, n: int) -> None:
-            taken[cell] = taken.get(cell, 0) + n
-            watts = n * layout.cell_watts[cell]
-            for d in layout.chains[cell]:
-                used[d] = used.get(d, 0) + watts
-
-        for target, units in targets:
-            # What was placed makes the scores of cells only worse, so one that is as it was comes first.
-            rest, roomy = units, target.roomy.copy()
-            while rest and roomy:
-                cell = roomy[0][1]
-                room = min([left[d] - used.get(d, 0) for d in layout.chains[cell]])
-                fits = min(slots[cell] - taken.get(cell, 0), room // layout.cell_watts[cell])
-                if fits <= 0:
-                    heappop(roomy)
-                elif -fits != roomy[0][0]:
-                    heapreplace(roomy, (-fits, cell))
-                else:
-                    n = min(rest, fits)
-                    place(cell, n)
-                    rest -= n
-            if not rest:
-                continue
-            # No unit fits any more: exceed the fewest limits by the fewest watts.
-            light = target.light.copy()
-            while rest and light:
-                cell = self._lightest(light, used)
-                n = min(rest, slots[cell] - taken.get(cell, 0))
-                if n > 0:
-                    near = layout.cell_domain[cell]
-                    place(cell, n)
-                    rest -= n
-                else:
-                    heappop(light)
-            if rest:
-                # No slot is left either: more of them where the limits are exceeded least.
-                cell = self._lightest(target.every.copy(), used)
-                near = layout.cell_domain[cell]
-                place(cell, rest)
-                short += rest
-        return used, short, near
-
-
-def _cost(shortage: Shortage) -> tuple[bool, int, int, int]:
+def _cost(change: _Change) -> tuple[bool, int, int, int]:
     """Sort key: options that only need power first, then the fewest limits and the fewest watts to raise."""
-    possible = shortage.most >= shortage.units
-    watts = sum(watts for _, watts in shortage.raises)
-    return (not possible, shortage.units_short, len(shortage.raises), watts)
+    impossible = change.most < change.ask.units
+    return (impossible, sum(change.slots.values()), len(change.watts), sum(change.watts.values()))

@@ -8,6 +8,7 @@ clock decide how far it gets.
 
 import numpy as np
 
+from aifactory_solver.array import namespace
 from aifactory_solver.bands import bands
 from aifactory_solver.check import violations
 from aifactory_solver.exact import SMALL, answer
@@ -26,8 +27,9 @@ _ROUNDS = 3  # in which pools that failed are asked first
 _EXACT_SECONDS = 0.7
 
 
-def solve(problem: Problem, xp: Array = np, engine: Engine = simplex) -> Solution:
-    """Place every pool."""
+def solve(problem: Problem, xp: Array | None = None, engine: Engine = simplex) -> Solution:
+    """Place every pool; on the array namespace that the environment asks for, if none is given."""
+    xp = namespace()[0] if xp is None else xp
     layout = Layout(problem, xp)
     best = follow(Guide(layout))
     question = ask(problem, best)

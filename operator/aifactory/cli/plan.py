@@ -16,6 +16,7 @@ from aifactory.cli.manifests import BadInput, Manifests, read, world_of
 from aifactory.decide import Plan, decide
 from aifactory.decide.placed import Placed
 from aifactory_solver import Problem, certify, solve
+from aifactory_solver.array import namespace as array_namespace
 
 SERVED, BAD_INPUT, WAITING = 0, 1, 3
 
@@ -63,8 +64,9 @@ def plan(
     2 wrong usage.
     """
     try:
+        array_namespace()
         manifests = read(files)
-    except BadInput as error:
+    except (BadInput, ValueError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
     for line in manifests.wrong:

@@ -1,12 +1,17 @@
 """`aifactory run`: the operator itself."""
 
 import asyncio
+import logging
 import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from aifactory_solver.array import namespace as array_namespace
+
+logger = logging.getLogger(__name__)
 
 
 class LogFormat(StrEnum):
@@ -47,6 +52,10 @@ def run(
 
     health, metrics = _address(health_bind), _address(metrics_bind)
     handlers.log_to_stderr(as_json=log_format is LogFormat.JSON, verbose=verbose)
+    try:
+        logger.info("%s", array_namespace()[1])
+    except ValueError as error:
+        sys.exit(str(error))
     try:
         asyncio.run(handlers.operate(str(kubeconfig or ""), namespace, lease, health, metrics))
     except handlers.OperatorError as error:

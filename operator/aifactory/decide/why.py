@@ -11,6 +11,8 @@ from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Shortage
 
+_PARTS = 12  # of a change are named; a message has to fit into a status
+
 
 @dataclass(frozen=True)
 class Why:
@@ -156,13 +158,14 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
 
 def _change(case: Case, shortage: Shortage) -> str:
     parts = []
-    if shortage.units_short:
-        factory, instance = case.layout_domain(shortage.near)
-        missing = counted(shortage.units_short, "more unit")
-        parts.append(f"{missing} were free in {_name(factory, instance.name)}")
+    for domain, units in shortage.slots:
+        factory, instance = case.layout_domain(domain)
+        parts.append(f"{counted(units, 'more unit')} were free in {_name(factory, instance.name)}")
     for domain, watts in shortage.raises:
         factory, instance = case.layout_domain(domain)
         parts.append(f"{_name(factory, instance.name)} carried {watts} W more ({show_power(watts)})")
+    if len(parts) > _PARTS:
+        parts[_PARTS:] = [f"so on in {len(parts) - _PARTS} more places"]
     return " and ".join(parts) or "its topology allowed it"
 
 

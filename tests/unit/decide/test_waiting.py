@@ -89,6 +89,24 @@ def test_missing_units_are_counted() -> None:
     assert (found["reason"], found["shortUnits"]) == ("InsufficientUnits", 3)
 
 
+def test_units_are_missed_in_each_place_that_lacks_them() -> None:
+    site = factory("dfw", halls=2, boxes=5)
+    there = [pool(f"b/there-{number}", boxes(4), pack="hall") for number in (1, 2)]
+    found = waiting(site, *there, pool("a/t", boxes(6), spread=2, over="hall"))
+    assert (found["reason"], found["shortUnits"]) == ("InsufficientUnits", 4)
+    for hall in ("hall-1", "hall-2"):
+        assert f"2 more units were free in dfw/{hall}" in found["message"]
+
+
+def test_a_long_change_stays_readable() -> None:
+    """A place for each of forty units: the first of them are named, and the message fits into a status."""
+    site = factory("dfw", halls=40, hall=10, boxes=9)
+    found = waiting(site, pool("b/there", boxes(40)), pool("a/t", boxes(40), spread=40, over="hall"))
+    assert found["message"].count("carried") == 12
+    assert "and so on in 28 more places" in found["message"]
+    assert len(found["message"]) < 2048
+
+
 def test_a_pool_that_never_fits_below_a_limit_names_the_limit() -> None:
     found = waiting(DFW.but(hall=30), pool("a/t", boxes(4)))
     assert (found["domain"], found["limit"], found["shortWatts"]) == ("hall", 30, 10)
