@@ -12,8 +12,9 @@ bands above at least as well as their floors say, none serves more in the band. 
 and l = 0 it bounds the weighted sum. Where a band above is served whole its pools have no choice: each pays
 its cheapest way to stand, the limit of the formula as l grows.
 
-A pool is asked as it is, all of its minimum in whole units or nothing; so the bound is at least as good as
-that of the merged program, whatever the prices. Every function takes a leading axis of scenarios.
+A pool is asked as it is, all of its minimum in whole units or nothing. The merged program takes the mean of
+what its pools gain from a unit, so its own optimum is no bound. Every function takes a leading axis of
+scenarios.
 """
 
 from dataclasses import dataclass

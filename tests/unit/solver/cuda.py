@@ -96,11 +96,11 @@ class Module:
             code.write_text(_CUDA + source + _LAUNCH, encoding="utf-8")
             command = [COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", *options]
             subprocess.run([*command, "-o", str(library), str(code)], check=True)
-        self.library = ctypes.CDLL(str(library))
+        self.compiled = ctypes.CDLL(str(library))
 
     def get_function(self, name: str) -> Callable[..., None]:
         """One kernel. It runs at once, with fewer threads, or is recorded."""
-        kernel = getattr(self.library, name)
+        kernel = getattr(self.compiled, name)
 
         def run(
             grid: tuple[int, ...], block: tuple[int], arguments: tuple[Array, Array], *, shared_mem: int = 0
@@ -113,7 +113,7 @@ class Module:
             pointers = [ctypes.c_void_p(array.ctypes.data) for array in arguments]
 
             def launch() -> None:
-                self.library.launch(kernel, *grid, THREADS, *pointers)
+                self.compiled.launch(kernel, *grid, THREADS, *pointers)
 
             if self.cupy.recording is None:
                 launch()
