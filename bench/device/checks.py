@@ -4,15 +4,16 @@ from functools import partial
 
 import numpy as np
 
-from aifactory_solver import improve, plain
+from aifactory_solver import improve
 from aifactory_solver.bands import bands
 from aifactory_solver.batch import Fleet, Rooms, would_fit
 from aifactory_solver.check import violations
 from aifactory_solver.exact import SMALL
-from aifactory_solver.forest import to_numpy
 from aifactory_solver.problem import Array, Problem, Solution
 from aifactory_solver.relax.bound import Bound, Prices
 from aifactory_solver.relax.pdhg import pdhg
+from aifactory_solver.strict import plain
+from aifactory_solver.strict.forest import to_numpy
 from bench.arrays import instance
 from bench.device.absent import has_highs
 from bench.device.place import Asked, Place

@@ -10,8 +10,6 @@ import numpy as np
 
 from aifactory_solver import array
 from aifactory_solver.bands import bands
-from aifactory_solver.forest import Forest
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Array, Problem, Solution
 from aifactory_solver.question import ask
 from aifactory_solver.relax.bound import Scenarios
@@ -19,6 +17,8 @@ from aifactory_solver.relax.engine import Aim, aim_at_all
 from aifactory_solver.relax.fused import Fused, Kernels
 from aifactory_solver.relax.pdhg import Pdhg
 from aifactory_solver.relax.relaxation import Relaxation, relax
+from aifactory_solver.strict.forest import Forest
+from aifactory_solver.strict.plain import solve
 
 VERSIONS = ("plain", "fused", "graph")  # of PDHG; the last two need CUDA
 

@@ -17,9 +17,9 @@ from aifactory_solver.exact import answer
 from aifactory_solver.exact.highs import Solver
 from aifactory_solver.exact.model import SERVED, Builder, Model
 from aifactory_solver.exact.plans import Plans
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Problem, Solution
 from aifactory_solver.question import Question, ask, replaced
+from aifactory_solver.strict.plain import solve
 
 WORKERS = 2
 Floats = npt.NDArray[np.float64]

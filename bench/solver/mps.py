@@ -13,14 +13,14 @@ import highspy
 import numpy as np
 
 from aifactory_solver.bands import bands
-from aifactory_solver.forest import Forest
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Problem
 from aifactory_solver.question import ask
 from aifactory_solver.relax.bound import Bound, Scenarios
 from aifactory_solver.relax.engine import aim_at_all
 from aifactory_solver.relax.relaxation import Relaxation, relax
 from aifactory_solver.relax.simplex import linear_program, simplex
+from aifactory_solver.strict.forest import Forest
+from aifactory_solver.strict.plain import solve
 from bench.solver.cases import FIRST, GENERATED, REAL, Named, case
 from bench.solver.events import EVENTS
 from bench.solver.instances import PROFILES, SCALES

@@ -11,8 +11,8 @@ from aifactory_solver.certificate import Certificate, certify
 from aifactory_solver.check import check
 from aifactory_solver.explain import Explainer, Shortage
 from aifactory_solver.improve import solve
-from aifactory_solver.plain import solve as solve_plainly
 from aifactory_solver.problem import Problem, Solution, Topology
+from aifactory_solver.strict.plain import solve as solve_plainly
 
 __all__ = [
     "Certificate",

@@ -12,13 +12,13 @@ import numpy as np
 from aifactory_solver.array import namespace
 from aifactory_solver.bands import BANDS, bands
 from aifactory_solver.exact import SMALL, answer
-from aifactory_solver.forest import Forest
 from aifactory_solver.problem import Array, Bools, Ints, Problem, Solution, Topology
 from aifactory_solver.question import Question, ask, held
 from aifactory_solver.relax.bound import Bound, Scenarios
 from aifactory_solver.relax.engine import Aim, Engine, aim_at_all
 from aifactory_solver.relax.relaxation import Relaxation, relax
 from aifactory_solver.relax.simplex import simplex
+from aifactory_solver.strict.forest import Forest
 
 _SECONDS = 5.0  # for an exact answer
 _HAIR = 1e-6  # of a bound, for the rounding of its sum

@@ -12,15 +12,16 @@ from aifactory_solver.array import namespace
 from aifactory_solver.bands import bands
 from aifactory_solver.check import violations
 from aifactory_solver.exact import SMALL, answer
-from aifactory_solver.guide import Advice, Guide, Targets
-from aifactory_solver.layout import Layout
-from aifactory_solver.plain import follow
 from aifactory_solver.problem import Array, Ints, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask, held, replaced
 from aifactory_solver.relax.bound import Bound
 from aifactory_solver.relax.engine import Engine, aim_at_all
 from aifactory_solver.relax.relaxation import relax
 from aifactory_solver.relax.simplex import simplex
+from aifactory_solver.strict.guide import Guide
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.plain import follow
+from aifactory_solver.targets import Advice, Targets
 from aifactory_solver.value import value
 
 _ROUNDS = 3  # in which pools that failed are asked first

@@ -15,12 +15,12 @@ from itertools import combinations
 import numpy as np
 
 from aifactory_solver.exact import answer
-from aifactory_solver.guide import Guide
 from aifactory_solver.improve import better_of
-from aifactory_solver.layout import Layout
-from aifactory_solver.plain import follow
 from aifactory_solver.problem import Array, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask, held
+from aifactory_solver.strict.guide import Guide
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.plain import follow
 
 _WAITING = 40  # pools that wait and are asked along, the highest priority first
 _SECONDS = 4.0  # for one part

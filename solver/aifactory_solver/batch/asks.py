@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory_solver.batch.rooms import NEVER, Fleet
-from aifactory_solver.layout import FACTORIES
 from aifactory_solver.problem import Ints, Topology
+from aifactory_solver.strict.layout import FACTORIES
 
 
 @dataclass(frozen=True, eq=False)

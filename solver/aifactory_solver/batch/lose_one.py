@@ -15,8 +15,8 @@ import numpy as np
 from aifactory_solver.batch.rooms import Fleet
 from aifactory_solver.batch.safe import Losses
 from aifactory_solver.batch.standing import Standing, carried_out
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Array, Problem, Solution
+from aifactory_solver.strict.plain import solve
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from aifactory_solver.forest import Forest
-from aifactory_solver.layout import EVERY, FACTORIES, Layout
 from aifactory_solver.problem import Array, Ints, Problem, Topology
+from aifactory_solver.strict.forest import Forest
+from aifactory_solver.strict.layout import EVERY, FACTORIES, Layout
 
 NEVER = 1 << 62  # units that fit nowhere
 Tree = tuple[int, int]  # system, depth of fabrics

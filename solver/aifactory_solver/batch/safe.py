@@ -14,8 +14,8 @@ from aifactory_solver.batch.rooms import NEVER, Fleet, Rooms
 from aifactory_solver.batch.standing import Standing
 from aifactory_solver.batch.waves import place
 from aifactory_solver.batch.would_fit import would_fit
-from aifactory_solver.forest import to_numpy
 from aifactory_solver.problem import Bools, Ints, Topology
+from aifactory_solver.strict.forest import to_numpy
 
 _CELLS = 1 << 17  # of losses that are looked at together: what they need lies in the caches of a CPU
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aifactory_solver.batch.rooms import ceil, pick_rows, units_at
-from aifactory_solver.layout import FACTORIES
 from aifactory_solver.problem import Array
+from aifactory_solver.strict.layout import FACTORIES
 
 if TYPE_CHECKING:
     from aifactory_solver.batch.waves import Wave

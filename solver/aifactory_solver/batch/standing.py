@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from aifactory_solver.forest import Forest
 from aifactory_solver.problem import Bools, Ints, Problem, Solution
+from aifactory_solver.strict.forest import Forest
 
 
 def carried_out(problem: Problem, solution: Solution) -> Problem:

@@ -17,8 +17,8 @@ import numpy as np
 from aifactory_solver.batch.asks import Asks, Beside
 from aifactory_solver.batch.rooms import NEVER, Rooms, Tree, ceil, exclusive, pick_rows, units_at
 from aifactory_solver.batch.spread import SpreadOverDomains
-from aifactory_solver.layout import EVERY, FACTORIES
 from aifactory_solver.problem import Array, Ints
+from aifactory_solver.strict.layout import EVERY, FACTORIES
 
 _WINDOW = 16  # pools of a list that look for room in one wave
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from aifactory_solver.batch.rooms import Rooms
-from aifactory_solver.layout import FACTORIES
 from aifactory_solver.problem import Array, Ints, Topology
+from aifactory_solver.strict.layout import FACTORIES
 
 
 class _Alike(NamedTuple):

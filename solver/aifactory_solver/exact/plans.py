@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from aifactory_solver.exact.model import Model
 from aifactory_solver.exact.ways import Option, Ways
-from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Ints
 from aifactory_solver.question import Plan
-from aifactory_solver.search import SPREADS, find, most
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.search import SPREADS, find, most
 
 Shares = list[tuple[int, int]]  # (pool, units)
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aifactory_solver.layout import Layout
-from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Topology
 from aifactory_solver.question import Question
-from aifactory_solver.room import Room
-from aifactory_solver.search import SPREADS, most
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import SPREADS, most
 
 
 @dataclass

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from aifactory_solver.forest import Forest
 from aifactory_solver.problem import Bools, Ints, Problem, Topology
 from aifactory_solver.question import Question
 from aifactory_solver.relax.classes import Classes
+from aifactory_solver.strict.forest import Forest
 
 PACKED = (Topology.FACTORY, Topology.FABRIC, Topology.DOMAIN)
 Floats = npt.NDArray[np.float64]

@@ -5,12 +5,12 @@ from functools import cached_property
 
 import numpy as np
 
-from aifactory_solver.forest import Forest
 from aifactory_solver.problem import Ints
 from aifactory_solver.question import Question
 from aifactory_solver.relax.classes import Classes, classify
 from aifactory_solver.relax.demand import Demands, Floats, Offers, find_offers, gather_demands, kinds_of
 from aifactory_solver.relax.tighten import tighten
+from aifactory_solver.strict.forest import Forest
 
 
 @dataclass(frozen=True, eq=False)

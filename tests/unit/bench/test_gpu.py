@@ -10,9 +10,9 @@ import pytest
 
 from aifactory_solver import improve
 from aifactory_solver.check import validate, violations
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Topology
 from aifactory_solver.relax.pdhg import Pdhg
+from aifactory_solver.strict.plain import solve
 from bench.arrays import SCALES, instance
 from bench.device import checks, jobs, kernels, main
 from bench.device.absent import Nothing, Standard

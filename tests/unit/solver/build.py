@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 
 from aifactory_solver.check import check, validate, violations
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Ints, Problem, Solution, Topology
+from aifactory_solver.strict.plain import solve
 
 GPUS = {"one": 1, "two": 2, "node": 8, "rack": 72}
 WATTS = {"one": 1, "two": 2, "node": 10, "rack": 130}

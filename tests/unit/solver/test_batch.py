@@ -16,13 +16,13 @@ from aifactory_solver.batch.safe import Losses
 from aifactory_solver.batch.standing import Standing
 from aifactory_solver.check import validate, violations
 from aifactory_solver.check.facts import Facts
-from aifactory_solver.forest import Forest
-from aifactory_solver.layout import Layout
-from aifactory_solver.places import Ask, Finder
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Ints, Problem, Solution, Topology
-from aifactory_solver.room import Room
-from aifactory_solver.search import fits
+from aifactory_solver.strict.forest import Forest
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.plain import solve
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import fits
 from unit.solver.brute import Brute, empty
 from unit.solver.build import Plan, World
 from unit.solver.halls import two_halls

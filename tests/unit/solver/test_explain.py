@@ -7,11 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from aifactory_solver import Explainer, Shortage, solve
-from aifactory_solver.layout import Layout
-from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Ints, Problem, Topology
-from aifactory_solver.room import Room
-from aifactory_solver.search import fits
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import fits
 from unit.solver.build import World
 from unit.solver.draft import CHANGES
 from unit.solver.halls import hall, two_halls

@@ -7,8 +7,6 @@ import pytest
 
 from aifactory_solver.array import namespace
 from aifactory_solver.bands import bands
-from aifactory_solver.forest import Forest
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Array
 from aifactory_solver.question import ask
 from aifactory_solver.relax.bound import Scenarios
@@ -16,6 +14,8 @@ from aifactory_solver.relax.engine import aim_at, aim_at_all
 from aifactory_solver.relax.fused import Fused, Kernels
 from aifactory_solver.relax.pdhg import Outcome, Pdhg
 from aifactory_solver.relax.relaxation import Relaxation, relax
+from aifactory_solver.strict.forest import Forest
+from aifactory_solver.strict.plain import solve
 from bench.arrays import instance
 from unit.solver.cuda import COMPILER, Cupy
 

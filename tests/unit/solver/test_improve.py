@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from aifactory_solver import check, solve, solve_plainly
-from aifactory_solver.guide import Guide
-from aifactory_solver.layout import Layout
-from aifactory_solver.plain import follow
 from aifactory_solver.problem import Problem, Solution
 from aifactory_solver.question import Plan
 from aifactory_solver.relax.pdhg import pdhg
+from aifactory_solver.strict.guide import Guide
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.plain import follow
 from aifactory_solver.value import value
 from unit.solver.brute import empty
 from unit.solver.build import World

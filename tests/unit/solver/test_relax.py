@@ -10,8 +10,6 @@ from hypothesis import strategies as st
 
 from aifactory_solver.bands import bands
 from aifactory_solver.exact import answer
-from aifactory_solver.forest import Forest
-from aifactory_solver.plain import solve
 from aifactory_solver.problem import Ints, Problem
 from aifactory_solver.question import Plan, Question, ask
 from aifactory_solver.relax.bound import Bound, Prices, Scenarios
@@ -21,6 +19,8 @@ from aifactory_solver.relax.pdhg import Pdhg, pdhg
 from aifactory_solver.relax.relaxation import Relaxation, relax
 from aifactory_solver.relax.simplex import simplex
 from aifactory_solver.relax.tighten import tighten
+from aifactory_solver.strict.forest import Forest
+from aifactory_solver.strict.plain import solve
 from unit.solver.build import World
 from unit.solver.halls import halls
 from unit.solver.worlds import hard, worlds

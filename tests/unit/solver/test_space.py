@@ -6,13 +6,13 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aifactory_solver.hopeless import Given, Hopeless
-from aifactory_solver.layout import EVERY, FABRICS, FACTORIES, Layout
-from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Problem, Topology
-from aifactory_solver.room import Room
-from aifactory_solver.search import find, fits, lacks, most
-from aifactory_solver.space import Space
+from aifactory_solver.strict.hopeless import Given, Hopeless
+from aifactory_solver.strict.layout import EVERY, FABRICS, FACTORIES, Layout
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import find, fits, lacks, most
+from aifactory_solver.strict.space import Space
 from unit.solver.draft import CHANGES
 from unit.solver.worlds import worlds
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from heapq import heappop, heapreplace
 
-from aifactory_solver.layout import Units
-from aifactory_solver.room import Room
+from aifactory_solver.strict.layout import Units
+from aifactory_solver.strict.room import Room
 
 _Score = tuple[int, int, int]  # limits that the next unit in a cell exceeds, watts by which, the cell
 

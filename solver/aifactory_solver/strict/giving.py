@@ -1,6 +1,6 @@
 """Giving up: what a pool loses first, and how a spread pool shrinks."""
 
-from aifactory_solver.room import Room
+from aifactory_solver.strict.room import Room
 
 
 def give_up(room: Room, pool: int) -> bool:

@@ -5,8 +5,8 @@ from bisect import bisect_left
 
 import numpy as np
 
-from aifactory_solver.layout import Layout
-from aifactory_solver.space import Space
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.space import Space
 
 _MANY = 300  # rows that are taken away or put back at once
 

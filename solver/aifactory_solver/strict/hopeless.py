@@ -1,10 +1,10 @@
 """Waiting pools that are known not to fit, and which of them might if some pool left its place."""
 
-from aifactory_solver.layout import Layout
-from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Topology
-from aifactory_solver.room import Room
-from aifactory_solver.search import lacks
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import lacks
 
 Given = dict[tuple[int, int], int]  # (system, factory) -> units
 

@@ -4,10 +4,10 @@ from collections.abc import Set
 
 import numpy as np
 
-from aifactory_solver.giving import settle_spread
-from aifactory_solver.layout import Units
-from aifactory_solver.places import Ask, Finder
-from aifactory_solver.room import Room
+from aifactory_solver.strict.giving import settle_spread
+from aifactory_solver.strict.layout import Units
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
 
 
 class Run:

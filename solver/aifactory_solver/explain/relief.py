@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Ints
-from aifactory_solver.room import Room
-from aifactory_solver.search import fits
-from aifactory_solver.space import Space
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import fits
+from aifactory_solver.strict.space import Space
 
 _STEPS = 32  # priorities up to which others are thought away, at most
 

@@ -5,12 +5,12 @@ from collections import defaultdict
 
 import numpy as np
 
-from aifactory_solver.beneath import Beneath
-from aifactory_solver.forest import Forest
-from aifactory_solver.guide import Guide
-from aifactory_solver.layout import Layout, Units, kind_of
 from aifactory_solver.problem import Ints
-from aifactory_solver.space import Space
+from aifactory_solver.strict.beneath import Beneath
+from aifactory_solver.strict.forest import Forest
+from aifactory_solver.strict.guide import Guide
+from aifactory_solver.strict.layout import Layout, Units, kind_of
+from aifactory_solver.strict.space import Space
 
 _ROW = -1
 

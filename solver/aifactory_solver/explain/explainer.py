@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aifactory_solver.layout import Layout
-from aifactory_solver.places import Ask, Finder
+from aifactory_solver.explain.relief import Amounts, Relief
+from aifactory_solver.explain.stretch import Stretch, Target
 from aifactory_solver.problem import Array, Ints, Problem, Solution, Topology
-from aifactory_solver.relief import Amounts, Relief
-from aifactory_solver.room import Room
-from aifactory_solver.search import most
-from aifactory_solver.stretch import Stretch, Target
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import most
 
 _OPTIONS = 4  # places that are tried for each packed pool, the roomiest first
 _ENDLESS = np.iinfo(np.int64).max // 4

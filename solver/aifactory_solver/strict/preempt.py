@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aifactory_solver.giving import give_up, settle_spread
-from aifactory_solver.layout import Units
-from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Ints, Topology
-from aifactory_solver.room import Room
-from aifactory_solver.search import find, fits
-from aifactory_solver.space import Space
+from aifactory_solver.strict.giving import give_up, settle_spread
+from aifactory_solver.strict.layout import Units
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import find, fits
+from aifactory_solver.strict.space import Space
 
 _EQUALS = 12  # pools that are tried in the stead of one that has to go
 _STAGES = 8  # of what may be taken, looked at to find the cheapest victims

@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aifactory_solver.guide import Choices
-from aifactory_solver.layout import Layout, Units
 from aifactory_solver.problem import Ints, Topology
-from aifactory_solver.room import Room
-from aifactory_solver.space import Space, Tree, tightest
+from aifactory_solver.strict.guide import Choices
+from aifactory_solver.strict.layout import Layout, Units
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.space import Space, Tree, tightest
 
 _Fit = tuple[int, int, int]  # units that fit, 0 for a cell and 1 for a domain, which
 

@@ -1,70 +1,17 @@
-"""What the engine of strict priority follows where it has a choice.
-
-A guide never decides who is served, nor whether something fits: that is the engine's alone. It says in which
-order pools of a plan are asked, and orders a pool's systems, factories and cells.
-"""
+"""A guide that follows what the relaxation would do."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from aifactory_solver.layout import Layout, Units
 from aifactory_solver.problem import Ints
 from aifactory_solver.relax.demand import Floats, minimum_units
 from aifactory_solver.relax.relaxation import Relaxation
-
-Choices = list[list[int]]  # factories, those of equal rank together, best first
+from aifactory_solver.strict.guide import Choices, Guide
+from aifactory_solver.strict.layout import Layout, Units
 
 _SOME = 0.5  # units of a target that count
-
-
-class Guide:
-    """The problem's own order: systems as the pool lists them, factories by money and carbon."""
-
-    def __init__(
-        self, layout: Layout, first: frozenset[int] = frozenset(), cells: dict[int, Units] | None = None
-    ):
-        """``first``: pools that are asked before all others; ``cells``: where pools should stand exactly."""
-        self.layout = layout
-        self.first = first
-        self._cells = cells or {}
-
-    def turns(self, order: list[int]) -> list[int]:
-        """The pools in the order in which they are asked: those that come first, large ones before small.
-
-        Among equals that wait, those that should stand somewhere are asked before those that should not, who
-        would take their room.
-        """
-        if self._cells:
-            problem, turns = self.layout.problem, np.asarray(order, dtype=np.int64)
-            rank = np.full(problem.pools, 2)
-            rank[list(self._cells)] = 1
-            rank[problem.row_pool] = 0
-            order = turns[np.lexsort((rank[turns], -problem.priority[turns]))].tolist()
-        return self._early(order)
-
-    def _early(self, order: list[int]) -> list[int]:
-        if not self.first:
-            return order
-        least = self.layout.minimum
-        early = sorted(self.first, key=lambda p: (-least[p], p))
-        return [*early, *(p for p in order if p not in self.first)]
-
-    def systems(self, pool: int) -> Sequence[int]:
-        """The pool's systems, best first."""
-        return self.layout.problem.systems[pool]
-
-    def factories(self, pool: int, system: int, units: int) -> Choices:
-        """The factories for so many units."""
-        return self.layout.classes(pool, system)
-
-    def cells(self, pool: int) -> Units:
-        """Cells that would be best for a pool that holds nothing; none where any will do."""
-        return self._cells.get(pool, {})
-
-    def took(self, pool: int, cell: int, units: int) -> None:
-        """Units were placed; below zero they were taken back."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +25,7 @@ class Advice:
 
 
 class Targets(Guide):
-    """Follows what the relaxation would do: a demand's pools share out what is meant for it.
+    """Follows the targets: a demand's pools share out what is meant for it.
 
     What has no target goes where it is worth least to others.
     """
@@ -106,7 +53,7 @@ class Targets(Guide):
 
     def turns(self, order: list[int]) -> list[int]:
         """Equals in their usual order: the cells come from a plan that is no better for them."""
-        return self._early(order)
+        return self.early(order)
 
     def systems(self, pool: int) -> Sequence[int]:
         """First those that have most of what the pool needs, then the cheapest way to serve it."""

@@ -6,8 +6,8 @@ polymatroid: whatever is independent grows to a greatest set. So the greatest su
 decide exactly.
 """
 
-from aifactory_solver.layout import FACTORIES, Units
-from aifactory_solver.places import Ask, Finder
+from aifactory_solver.strict.layout import FACTORIES, Units
+from aifactory_solver.strict.places import Ask, Finder
 
 
 class _Spread:

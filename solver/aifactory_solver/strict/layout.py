@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aifactory_solver.forest import Forest
 from aifactory_solver.problem import Array, Bools, Ints, Problem, Topology
+from aifactory_solver.strict.forest import Forest
 
 Units = dict[int, int]  # cell -> units
 

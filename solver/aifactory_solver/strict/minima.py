@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from aifactory_solver.giving import give_up, settle_spread
-from aifactory_solver.hopeless import Given, Hopeless
-from aifactory_solver.layout import Units
-from aifactory_solver.places import Ask
-from aifactory_solver.preempt import Preemption
-from aifactory_solver.run import Run
-from aifactory_solver.search import find
+from aifactory_solver.strict.giving import give_up, settle_spread
+from aifactory_solver.strict.hopeless import Given, Hopeless
+from aifactory_solver.strict.layout import Units
+from aifactory_solver.strict.places import Ask
+from aifactory_solver.strict.preempt import Preemption
+from aifactory_solver.strict.run import Run
+from aifactory_solver.strict.search import find
 
 
 class Minima:

@@ -1,9 +1,9 @@
 """The questions that everything asks: where does it fit, does it fit at all, and how much of it fits."""
 
-from aifactory_solver.layout import Units
-from aifactory_solver.places import Ask, Finder
 from aifactory_solver.problem import Topology
-from aifactory_solver.spread import fits_spread, lacks_spread, most_spread, place_spread
+from aifactory_solver.strict.layout import Units
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.spread import fits_spread, lacks_spread, most_spread, place_spread
 
 SPREADS = (Topology.SPREAD_FACTORY, Topology.SPREAD_DOMAIN)
 

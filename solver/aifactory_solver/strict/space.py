@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from aifactory_solver.layout import EVERY, FACTORIES, Anchors, Layout
 from aifactory_solver.problem import Ints
+from aifactory_solver.strict.layout import EVERY, FACTORIES, Anchors, Layout
 
 _MANY = 300  # changed domains from which computing everything anew is faster
 _ENDLESS = 1 << 62

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from aifactory_solver.giving import give_up, settle_spread, trim
-from aifactory_solver.guide import Guide
-from aifactory_solver.layout import Layout
-from aifactory_solver.minima import Minima
 from aifactory_solver.problem import Array, Problem, Solution
-from aifactory_solver.room import Room
-from aifactory_solver.run import Run
-from aifactory_solver.search import find, most
+from aifactory_solver.strict.giving import give_up, settle_spread, trim
+from aifactory_solver.strict.guide import Guide
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.minima import Minima
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.run import Run
+from aifactory_solver.strict.search import find, most
 
 
 def solve(problem: Problem, xp: Array = np) -> Solution:
