@@ -87,7 +87,7 @@ class _Search:
         self.relaxation = relax(question, bands(problem)[pools], layout.forest)
         optimum = engine(self.relaxation, aim_at_all(self.relaxation.bands))
         offer_price = Bound(self.relaxation, np).offer_prices(optimum.prices)
-        self.advice = Advice(pools, self.relaxation, optimum.targets, offer_price)
+        self.advice = Advice(layout, pools, self.relaxation, optimum.targets, offer_price)
         self.meant = np.zeros(problem.pools, dtype=np.bool_)  # (P,) the relaxation serves their demand
         served = (self.relaxation.gain * optimum.targets).sum(axis=1)
         wanted = np.flatnonzero(served > 0.5 * self.relaxation.demands.need)

@@ -1,7 +1,6 @@
 """A guide that follows what the relaxation would do."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,14 +13,50 @@ from aifactory_solver.strict.layout import Layout, Units
 _SOME = 0.5  # units of a target that count
 
 
-@dataclass(frozen=True, eq=False)
 class Advice:
-    """What the relaxation says."""
+    """What the relaxation says: units of each demand by system and factory, and where a unit costs least.
 
-    pools: Ints  # (Q,) that it knows
-    relaxation: Relaxation
-    targets: Floats  # (D, U) units
-    offer_price: Floats  # (U,) of a unit
+    ``pools`` (Q,) are those that it knows, ``targets`` (D, U) the units meant for each demand from each
+    offer, ``offer_price`` (U,) what a unit of an offer is worth to others.
+    """
+
+    def __init__(
+        self, layout: Layout, pools: Ints, relaxation: Relaxation, targets: Floats, offer_price: Floats
+    ) -> None:
+        demands, offers = relaxation.demands, relaxation.offers
+        self.demand = dict(zip(pools.tolist(), demands.of_pool.tolist(), strict=True))
+        self.units = dict(zip(pools.tolist(), minimum_units(layout.problem, pools).tolist(), strict=True))
+        # For each demand and system the factories that have a target.
+        self.targets: list[dict[int, dict[int, float]]] = [{} for _ in range(demands.count)]
+        for d, u in zip(*np.nonzero(targets > _SOME), strict=True):
+            system, factory = int(offers.system[u]), int(offers.factory[u])
+            self.targets[d].setdefault(system, {})[factory] = float(targets[d, u])
+        self._layout = layout
+        self._price: list[float] = offer_price.tolist()
+        self._of = {kind: table.tolist() for kind, table in offers.of.items()}
+        kinds: dict[tuple[int, int, int], int] = {}
+        self._kind = [
+            kinds.setdefault(key, len(kinds))
+            for key in zip(layout.signature, layout.topology, layout.level, strict=True)
+        ]
+        self._ranked: list[list[list[tuple[float, list[int]]] | None]]
+        self._ranked = [[None] * layout.systems for _ in kinds]
+
+    def rank(self, pool: int, system: int) -> list[tuple[float, list[int]]]:
+        """The factories that may serve a pool with a system by what a unit costs there; none is left out."""
+        ranked = self._ranked[self._kind[pool]]
+        known = ranked[system]
+        if known is None:
+            layout = self._layout
+            table = self._of.get((layout.topology[pool], layout.level[pool]))
+            by_price: dict[tuple[float, int], list[int]] = {}
+            for place, factories in enumerate(layout.classes(pool, system)):
+                for f in factories:
+                    offer = table[f][system] if table is not None else -1
+                    price = self._price[offer] if offer >= 0 else float("inf")
+                    by_price.setdefault((price, place), []).append(f)
+            known = ranked[system] = [(price, by_price[price, place]) for price, place in sorted(by_price)]
+        return known
 
 
 class Targets(Guide):
@@ -38,18 +73,9 @@ class Targets(Guide):
         cells: dict[int, Units] | None = None,
     ):
         super().__init__(layout, first, cells)
-        relaxation, pools, targets = advice.relaxation, advice.pools, advice.targets
-        demands, self._offers = relaxation.demands, relaxation.offers
-        self._demand = dict(zip(pools.tolist(), demands.of_pool.tolist(), strict=True))
-        self._units = dict(zip(pools.tolist(), minimum_units(layout.problem, pools).tolist(), strict=True))
-        self._price: list[float] = advice.offer_price.tolist()
-        # For each demand and system the factories that have a target, with what is left of it.
-        self._left: list[dict[int, dict[int, float]]] = [{} for _ in range(demands.count)]
-        for d, u in zip(*np.nonzero(targets > _SOME), strict=True):
-            system, factory = int(self._offers.system[u]), int(self._offers.factory[u])
-            self._left[d].setdefault(system, {})[factory] = float(targets[d, u])
-        self._of = {kind: table.tolist() for kind, table in self._offers.of.items()}
-        self._ranked: dict[tuple[int, int, int, int], list[tuple[float, list[int]]]] = {}
+        self._advice, self._demand, self._rank = advice, advice.demand, advice.rank
+        # For each demand and system what is left of the targets.
+        self._left = [{s: units.copy() for s, units in by.items()} for by in advice.targets]
 
     def turns(self, order: list[int]) -> list[int]:
         """Equals in their usual order: the cells come from a plan that is no better for them."""
@@ -61,7 +87,7 @@ class Targets(Guide):
         listed = self.layout.problem.systems[pool]
         if demand < 0 or len(listed) < 2:
             return listed
-        left, units, keys = self._left[demand], self._units[pool], []
+        left, units, keys = self._left[demand], self._advice.units[pool], []
         for place, s in enumerate(listed):
             n = max(1, units[s])
             meant = min(1.0, max(left[s].values()) / n) if left.get(s) else 0.0
@@ -74,7 +100,8 @@ class Targets(Guide):
     def factories(self, pool: int, system: int, units: int) -> Choices:
         """Those meant for all the units, then those meant for some, then the cheapest."""
         ranked = self._rank(pool, system)
-        left = self._left[self._demand[pool]].get(system) if self._demand.get(pool, -1) >= 0 else None
+        demand = self._demand.get(pool, -1)
+        left = self._left[demand].get(system) if demand >= 0 else None
         if not left:
             return [factories for _, factories in ranked]
         allowed = self.layout.problem.allowed[pool]
@@ -93,18 +120,3 @@ class Targets(Guide):
             factory = self.layout.cell_factory[cell]
             if left is not None and factory in left:
                 left[factory] -= units
-
-    def _rank(self, pool: int, system: int) -> list[tuple[float, list[int]]]:
-        """The factories that may serve a pool with a system by what a unit costs there; none is left out."""
-        layout = self.layout
-        key = (layout.signature[pool], layout.topology[pool], layout.level[pool], system)
-        if key not in self._ranked:
-            table = self._of.get((layout.topology[pool], layout.level[pool]))
-            by_price: dict[tuple[float, int], list[int]] = {}
-            for place, factories in enumerate(layout.classes(pool, system)):
-                for f in factories:
-                    offer = table[f][system] if table is not None else -1
-                    price = self._price[offer] if offer >= 0 else float("inf")
-                    by_price.setdefault((price, place), []).append(f)
-            self._ranked[key] = [(price, by_price[price, place]) for price, place in sorted(by_price)]
-        return self._ranked[key]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aifactory_solver.problem import Ints, Topology
-from aifactory_solver.strict.guide import Choices
+from aifactory_solver.strict.guide import Choices, Guide
 from aifactory_solver.strict.layout import Layout, Units
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.space import Space, Tree, tightest
@@ -23,7 +23,8 @@ class Ask:
     beside: Units  # cell -> units that stay
     former: Units  # cell -> units that it gave up, welcome back
     hoped: int = 0  # units that it would grow to
-    factories: Choices | None = None  # by preference; None: the cheapest first
+    guide: Guide | None = None  # says where to look first; without one that is where it costs least
+    factories: Choices | None = None  # what it said, once it was asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +64,13 @@ class Finder:
 
     def choices(self, ask: Ask) -> Choices:
         """The factories that may serve an ask, those of equal rank together, best first."""
-        if ask.factories is not None:
-            return ask.factories
-        return self.layout.classes(ask.pool, ask.system)
+        if ask.factories is None:
+            ask.factories = (
+                ask.guide.factories(ask.pool, ask.system, ask.units)
+                if ask.guide
+                else self.layout.classes(ask.pool, ask.system)
+            )
+        return ask.factories
 
     def usable(self, ask: Ask) -> Ints:
         """(C,) slots that the pool may take for this system."""

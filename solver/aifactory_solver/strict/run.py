@@ -128,7 +128,8 @@ class Run:
         former, have = self.former(p), sum(beside.values())
         lacking = self._places_lacking(p, beside) if spread and beside else 0
         asks = []
-        for system in self.room.guide.systems(p):
+        guide = self.room.guide
+        for system in guide.systems(p):
             if stands and stands != {system}:
                 continue
             wish = layout.wish(p, system)
@@ -140,8 +141,7 @@ class Run:
                 least = max(layout.least(p, system), -(-gpus // layout.gpus[system]), have + lacking)
                 units = min(wish, least)
             back = {c: n for c, n in former.items() if layout.cell_system[c] == system} if former else former
-            factories = self.room.guide.factories(p, system, units - have)
-            asks.append(Ask(p, system, units - have, beside, back, wish - have, factories))
+            asks.append(Ask(p, system, units - have, beside, back, wish - have, guide))
         return asks
 
     def spread_of(self, p: int, units: Units) -> dict[int, int]:
