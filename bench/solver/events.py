@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
+from aifactory.api.pool_status import GPUPoolStatus
 from aifactory.decide.world import World
 
 Resource = TypeVar("Resource", AIFactory, GPUPool)
@@ -40,12 +41,30 @@ def raise_1(world: World, seed: int) -> World:
     return replace(world, pools=pools)
 
 
+def arrivals(world: World, seed: int) -> World:
+    """As many new pools as 15 % of all come at once, each like one that there is, at the highest priority.
+
+    Nothing of them stands, so that most have to take their room from others.
+    """
+    number = max(1, len(world.pools) * 15 // 100)
+    like = Random(f"arrivals {seed}").sample(range(len(world.pools)), number)
+    top = max(pool.spec.priority for pool in world.pools)
+    new = tuple(_arrived(edited(world.pools[i], priority=top)) for i in sorted(like))
+    return replace(world, pools=world.pools + new)
+
+
 EVENTS: dict[str, Callable[[World, int], World]] = {
     "none": nothing,
     "quota-20": quota_20,
     "factory-lost": factory_lost,
     "raise-1": raise_1,
+    "arrivals": arrivals,
 }
+
+
+def _arrived(pool: GPUPool) -> GPUPool:
+    metadata = pool.metadata.model_copy(update={"name": f"{pool.metadata.name}-new"})
+    return pool.model_copy(update={"metadata": metadata, "status": GPUPoolStatus()})
 
 
 def _with_quota(world: World, factory: AIFactory, quota: int) -> World:

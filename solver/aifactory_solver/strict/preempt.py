@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from aifactory_solver.problem import Ints, Topology
-from aifactory_solver.strict.giving import give_up, settle_spread
 from aifactory_solver.strict.layout import Units
 from aifactory_solver.strict.places import Ask, Finder
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.search import find, fits
+from aifactory_solver.strict.sharing import Sharing, worth
 from aifactory_solver.strict.space import Space
 
-_EQUALS = 12  # pools that are tried in the stead of one that has to go
 _STAGES = 8  # of what may be taken, looked at to find the cheapest victims
 _FEW = 100  # rows that are given back one by one
 _ENDLESS = 1 << 62
@@ -87,30 +86,6 @@ class _Victims:
     def _by_cell(self, amounts: Ints) -> Ints:
         running = np.concatenate(([0], np.cumsum(amounts[self._sorted])))[self._ends]
         return np.diff(running, prepend=0)
-
-
-@dataclass(slots=True)
-class _Victim:
-    """A pool that may have to give way."""
-
-    pool: int
-    priority: int
-    stood: int  # GPUs
-    age: int
-    gpus: int  # of a unit
-    had: int  # units
-    least: int  # it keeps its minimum or nothing; if it stood below that, all that stood or nothing
-    rows: list[tuple[int, int]]  # row, units
-
-
-def _value(victim: _Victim) -> tuple[int, int, int]:
-    """Sort key: who keeps first. Higher priority, then more GPUs (so the fewest are lost), then older."""
-    return (-victim.priority, -victim.stood, victim.age)
-
-
-def _moved_back(victims: list[_Victim], pool: int) -> list[_Victim]:
-    """The same order, but one pool comes last."""
-    return sorted(victims, key=lambda victim: victim.pool == pool)
 
 
 class Preemption:
@@ -196,34 +171,13 @@ class Preemption:
         return units
 
     def take(self, ask: Ask, units: Units) -> None:
-        """Place the units and give back to the victims whatever still fits, the most valuable first.
-
-        Where some pool has to go, each of its equals is also tried in its stead, for the fewest GPUs lost.
-        """
+        """Place the units, and let those in the way keep what still fits beside them."""
         room = self.room
         near = self._near(units)
         room.add(ask.pool, units)
-        victims = sorted((self._victim(q) for q in near if self._in_the_way(q)), key=_value)
-        for victim in victims:
-            give_up(room, victim.pool)
-        start = room.save()
-        gone = self._share_out(victims)
-        if not gone:
-            return
-        margin = max(victim.priority for victim in gone)
-        equals = sorted((self._victim(q) for q in near if self.layout.priority[q] == margin), key=_value)
-        in_the_way = {victim.pool for victim in victims}
-        last = [q.pool for q in equals[:_EQUALS] if q.pool in in_the_way]
-        ways = [victims] + [_moved_back(victims, q) for q in last]
-        losses = [self._lost(victims)]
-        for way in ways[1:]:
-            room.load(start)
-            self._share_out(way)
-            losses.append(self._lost(victims))
-        best = losses.index(min(losses))
-        if best < len(ways) - 1:
-            room.load(start)
-            self._share_out(ways[best])
+        over = set(np.flatnonzero(room.left < 0).tolist()), set(np.flatnonzero(room.free < 0).tolist())
+        victims = [pool for pool in near if self._in_the_way(pool, *over)]
+        Sharing(room, sorted(victims, key=lambda pool: worth(room, pool))).settle(near)
 
     def _near(self, units: Units) -> list[int]:
         """Victims with something in a factory that the units go to; the others cannot be in the way."""
@@ -235,75 +189,21 @@ class Preemption:
         rows = near[problem.row_pool] & (self.room.kept > 0) & there[self.layout.factory_of_row]
         return sorted(set(problem.row_pool[rows].tolist()))
 
-    def _in_the_way(self, pool: int) -> bool:
-        """Whether a victim stands where there is now too little; all others keep what they have anyway."""
-        room, layout, space = self.room, self.layout, self.room.space
-        cut = room.kept_of[pool] < room.stood_of[pool] or bool(room.problem.uprooted[pool])
-        if room.new_of[pool] or (layout.spread[pool] and cut):
+    def _in_the_way(self, pool: int, over: set[int], full: set[int]) -> bool:
+        """Whether a victim stands where there is now too little; all others keep what they have anyway.
+
+        ``over``: domains with too few watts, ``full``: cells with too few slots.
+        """
+        room, layout = self.room, self.layout
+        if room.new_of[pool]:
             return True  # may lose more than what others need
-        left, free = space.left, space.free
+        if layout.spread[pool] and (
+            room.kept_of[pool] < room.stood_of[pool] or bool(room.problem.uprooted[pool])
+        ):
+            return True  # likewise
         for r in room.rows_of[pool]:
             if room.stays(r):
                 cell = layout.row_cell[r]
-                if free[cell] < 0 or min([left[d] for d in layout.chains[cell]]) < 0:
+                if cell in full or not over.isdisjoint(layout.chains[cell]):
                     return True
         return False
-
-    def _victim(self, pool: int) -> _Victim:
-        room, layout = self.room, self.layout
-        rows = room.rows_of[pool]
-        system = layout.cell_system[layout.row_cell[rows[0]]]
-        had, gpus = room.kept_of[pool], layout.gpus[system]
-        return _Victim(
-            pool,
-            layout.priority[pool],
-            room.stood_of[pool] * gpus,
-            layout.age[pool],
-            gpus,
-            had,
-            min(had, layout.least(pool, system)),
-            [(r, room.stays(r)) for r in rows],
-        )
-
-    def _share_out(self, victims: list[_Victim]) -> list[_Victim]:
-        """Give back in this order, minima before growth; the pools that got nothing."""
-        room = self.room
-        keepers = [victim for victim in victims if self._give_back(victim, victim.least, whole=True)]
-        for victim in keepers:
-            if victim.least < victim.had:
-                self._give_back(victim, victim.had, whole=False)
-            settle_spread(room, victim.pool)
-            if room.held(victim.pool) < victim.least:
-                give_up(room, victim.pool)
-        return [victim for victim in victims if victim.least and not room.held(victim.pool)]
-
-    def _lost(self, victims: list[_Victim]) -> list[tuple[int, int]]:
-        """What a way of giving back costs, in the order in which costs matter: minima, then growth."""
-        minima: dict[int, int] = {}
-        growth: dict[int, int] = {}
-        for victim in victims:
-            has, v = self.room.held(victim.pool), -victim.priority
-            minima[v] = minima.get(v, 0) + max(0, victim.least - has) * victim.gpus
-            growth[v] = growth.get(v, 0) + (victim.had - max(has, victim.least)) * victim.gpus
-        return [(v, minima[v]) for v in sorted(minima)] + [(v, growth[v]) for v in sorted(growth)]
-
-    def _give_back(self, victim: _Victim, units: int, *, whole: bool) -> bool:
-        """Let a pool keep up to ``units`` of what it had; ``whole``: all of them or nothing."""
-        room, layout, space = self.room, self.layout, self.room.space
-        rest = units - room.kept_of[victim.pool]
-        for r, had in victim.rows:
-            if rest <= 0:
-                break
-            cell, stays = layout.row_cell[r], room.stays(r)
-            more = min(had - stays, rest)
-            if layout.cell_open[cell]:
-                more = min(more, space.free[cell])
-            if more > 0:
-                more = space.fitting(cell, layout.row_watts[r], more)
-                if more:
-                    room.keep(r, stays + more)
-                    rest -= more
-        if whole and rest > 0:
-            give_up(room, victim.pool)
-            return False
-        return True

@@ -7,6 +7,7 @@ import pytest
 
 from aifactory.cli.manifests import read, world_of
 from aifactory.decide.build import build
+from aifactory.decide.world import key_of
 from aifactory_solver.check import validate, violations
 from aifactory_solver.problem import Problem, Topology
 from bench.solver import helios, instances, openb
@@ -105,7 +106,7 @@ def test_a_running_fleet_stands_as_it_may_and_others_wait(scale: str) -> None:
     assert 0.2 < problem.preemptible[stands].mean() < 0.8
 
 
-@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("event", [event for event in EVENTS if event != "arrivals"])
 def test_an_event_changes_what_it_says(event: str) -> None:
     fleet = running_fleet("M", "many", 1)
     before, after = build(fleet).problem, build(EVENTS[event](fleet, 1)).problem
@@ -127,6 +128,19 @@ def test_an_event_changes_what_it_says(event: str) -> None:
         assert ratio.min() == 0
     assert not np.isin(raised, before.row_pool).any()
     assert (after.priority[raised] == before.priority.max()).all()
+
+
+def test_arrivals_stand_nowhere_and_have_the_highest_priority() -> None:
+    fleet = running_fleet("M", "many", 1)
+    before, after = build(fleet), build(EVENTS["arrivals"](fleet, 1))
+    validate(after.problem)
+    at = [after.index[key_of(pool)] for pool in before.pools]
+    new = np.setdiff1d(np.arange(after.problem.pools), at)
+    assert new.size == before.problem.pools * 15 // 100
+    assert not np.isin(new, after.problem.row_pool).any()
+    assert (after.problem.priority[new] == before.problem.priority.max()).all()
+    assert np.array_equal(after.problem.priority[at], before.problem.priority)
+    assert np.array_equal(after.problem.row_units, before.problem.row_units)
 
 
 @pytest.mark.parametrize("scale", ["S", "M"])

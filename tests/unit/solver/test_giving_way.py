@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from aifactory_solver.problem import Ints, Topology
+from aifactory_solver.problem import Ints, Solution, Topology
+from aifactory_solver.strict.plain import solve
+from aifactory_solver.strict.sharing import Sharing
 from unit.solver.build import World
 from unit.solver.halls import hall, taken_from, two_halls
+from unit.solver.worlds import hard
 
 some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -275,3 +278,31 @@ def test_a_spread_pool_gives_nothing_back_where_locked_units_leave_no_other_spli
     made.pool("p", 3, minimum=0, spread=3, over="hall")
     made.stands("p", "a/hall-1", 1).stands("p", "a/hall-2", 1).stands("p", "b/hall", 2, locked=True)
     assert made.solve().total("p") == 4
+
+
+# Who goes in whose stead
+
+
+def test_a_large_pool_goes_in_the_stead_of_two_that_are_more_than_it() -> None:
+    made = taken_from(5, 11, large={"holds": 5}, middle={"holds": 4}, small={"holds": 2})
+    assert made.solve().totals("large", "middle", "small", "high") == [0, 4, 2, 5]
+
+
+def test_orders_that_are_not_tried_would_have_changed_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, skipped = Sharing._alike, 0
+
+    def counted(*args: Any) -> bool:
+        nonlocal skipped
+        alike = known(*args)
+        skipped += alike
+        return alike
+
+    def solved(alike: Any) -> list[Solution]:
+        monkeypatch.setattr(Sharing, "_alike", alike)
+        return [solve(hard(seed, pools=40)) for seed in range(120)]
+
+    for one, other in zip(solved(counted), solved(lambda *_: False), strict=True):
+        assert all(
+            np.array_equal(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True)
+        )
+    assert skipped > 20
