@@ -16,7 +16,7 @@ from aifactory_solver.problem import Array
 from aifactory_solver.relax.bound import Prices, Scenarios
 from aifactory_solver.relax.engine import MISSED
 from aifactory_solver.relax.matrix import Dual, Primal
-from aifactory_solver.relax.pdhg import _CHECK, _LONG, _NECESSARY, _SUFFICIENT, _TINY, Outcome, Pdhg, Point
+from aifactory_solver.relax.pdhg import CHECK, LONG, NECESSARY, SUFFICIENT, TINY, Outcome, Pdhg, Point
 from aifactory_solver.relax.relaxation import Relaxation
 
 _FIXED = (
@@ -36,10 +36,10 @@ _MOST_BLOCKS = 256  # of one scenario in `onward`
 def source() -> str:
     """The kernels in CUDA C++: what Python and they share as enumerators, then `fused.cu`."""
     constants = {
-        "SUFFICIENT": _SUFFICIENT,
-        "NECESSARY": _NECESSARY,
-        "LONG": _LONG,
-        "TINY": _TINY,
+        "SUFFICIENT": SUFFICIENT,
+        "NECESSARY": NECESSARY,
+        "LONG": LONG,
+        "TINY": TINY,
         "MISSED": MISSED,
     }
     lines = [f"enum {{ {', '.join(names)} }};" for names in ((*_FIXED, *_OF_SCENARIOS), _SIZES, _CONTROL)]
@@ -93,9 +93,9 @@ class Fused(Pdhg):
         there = self._point(arrays)
         many, best, done = None, None, 0
         while done < iterations:
-            steps = min(_CHECK, iterations - done)
-            if done and steps == _CHECK:  # the first kernels of a process may not be recorded: they load
-                many = many or self.kernels.recorded(lambda: _repeat(iterate, _CHECK))
+            steps = min(CHECK, iterations - done)
+            if done and steps == CHECK:  # the first kernels of a process may not be recorded: they load
+                many = many or self.kernels.recorded(lambda: _repeat(iterate, CHECK))
                 many()
             else:
                 _repeat(iterate, steps)

@@ -18,10 +18,11 @@ from aifactory_solver.relax.engine import MISSED, Aim, Optimum
 from aifactory_solver.relax.matrix import Dual, Matrix, Primal
 from aifactory_solver.relax.relaxation import Relaxation
 
-_CHECK = 40  # iterations between two looks at the bound
-_SUFFICIENT, _NECESSARY, _LONG = 0.2, 0.8, 0.36  # when to restart
+# Of the method, in whatever form it iterates: `fused` has them in its kernels.
+CHECK = 40  # iterations between two looks at the bound
+SUFFICIENT, NECESSARY, LONG = 0.2, 0.8, 0.36  # when to restart
+TINY = 1e-12  # lengths that count as none
 _CAUTION = 0.1  # of the first primal weight: measured, primal steps are better longer at first
-_TINY = 1e-12
 _NO_FLOOR = 1e18  # as the right-hand side of a floor that is not asked for
 
 Point = tuple[Primal, Dual]
@@ -65,8 +66,8 @@ class Pdhg:
             there = self._step(here, cost, sides, omega)
             residual = self._norm(_map(lambda a, b: a - b, there, here), omega)
             last = xp.where(age == 0, residual, last)
-            restart = (residual <= _SUFFICIENT * last) | (age >= _LONG * done)
-            restart = (restart | ((residual <= _NECESSARY * last) & (residual > before))) & (age > 0)
+            restart = (residual <= SUFFICIENT * last) | (age >= LONG * done)
+            restart = (restart | ((residual <= NECESSARY * last) & (residual > before))) & (age > 0)
             before = xp.where(restart, xp.zeros_like(residual), residual)
             # Halpern: a step of twice the length, drawn back towards the anchor ever less.
             a = (age + 1) / (age + 2)
@@ -77,7 +78,7 @@ class Pdhg:
             anchor = _map(lambda t, z, r=restart: xp.where(_by(r, t), t, z), there, anchor)
             here = _map(lambda t, o, r=restart: xp.where(_by(r, t), t, o), there, onward)
             age = xp.where(restart, xp.zeros_like(age), age + 1)
-            if done % _CHECK == 0 or done == iterations:
+            if done % CHECK == 0 or done == iterations:
                 best, gap = self._look(best, there, scenarios, sides, scale)
                 if gap <= tolerance:
                     break
@@ -116,8 +117,8 @@ class Pdhg:
         """The primal weight, halfway (in logarithms) to how far the duals moved against the primals."""
         xp = self.xp
         primal, dual = self._squares(_map(lambda a, b: a - b, there, anchor))
-        ratio = xp.sqrt((dual + _TINY) / (primal + _TINY))
-        known = (primal > _TINY) & (dual > _TINY)
+        ratio = xp.sqrt((dual + TINY) / (primal + TINY))
+        known = (primal > TINY) & (dual > TINY)
         return xp.where(known, xp.sqrt(omega * ratio), omega)
 
     # Beginning and end
@@ -151,7 +152,7 @@ class Pdhg:
         prices = xp.sum(cost * cost / matrix.columns.x, axis=(-2, -1))
         known = zip(sides[:4], matrix.rows[:4], strict=True)
         amounts = [xp.sum(q * q / rows, axis=-1) for q, rows in known]
-        return _CAUTION * xp.sqrt((prices + _TINY) / (sum(amounts[1:], amounts[0]) + _TINY))
+        return _CAUTION * xp.sqrt((prices + TINY) / (sum(amounts[1:], amounts[0]) + TINY))
 
     def _look(
         self,

@@ -1,12 +1,11 @@
 """Takes from limits and slots what whole units can never use, so that the relaxation does not count on it."""
 
-from itertools import product
-
 import numpy as np
 
 from aifactory_solver.problem import Ints, Problem
 
 _MIXES = 4096  # combinations of unit counts that are tried for one kind of domain
+_AT_ONCE = 1 << 18  # of them, for how many domains at once
 
 
 def tighten(problem: Problem, left: Ints, free: Ints) -> tuple[Ints, Ints]:
@@ -65,19 +64,18 @@ def _whole(room: Ints, units: Ints, watts: Ints) -> Ints:
         others = [k for k in range(chosen.size) if k != last]
         if int(np.prod([tops[k] + 1 for k in others])) > _MIXES:
             continue
-        found = np.zeros(rows.size, dtype=np.int64)
+        mixes = (
+            np.stack([n.reshape(-1) for n in np.indices([int(tops[k]) + 1 for k in others])], axis=1)
+            if others
+            else np.zeros((1, 0), dtype=np.int64)
+        )
         w = watts[rows][:, chosen]
-        for mix in product(*(range(int(tops[k]) + 1) for k in others)):
-            used = np.zeros(rows.size, dtype=np.int64)
-            valid = np.ones(rows.size, dtype=np.bool_)
-            for k, n in zip(others, mix, strict=True):
-                used += n * w[:, k]
-                valid &= n <= most[:, k]
-            rest = room[rows] - used
-            valid &= rest >= 0
-            fill = np.minimum(most[:, last], np.maximum(rest, 0) // w[:, last])
-            found = np.maximum(found, np.where(valid, used + fill * w[:, last], 0))
-        best[rows] = found
+        for some in np.array_split(np.arange(rows.size), -(-rows.size * len(mixes) // _AT_ONCE)):
+            used = mixes @ w[some][:, others].T  # (X, N)
+            rest = room[rows[some]] - used
+            valid = (rest >= 0) & (mixes[:, None] <= most[some][:, others]).all(axis=2)
+            fill = np.minimum(most[some, last], np.maximum(rest, 0) // w[some, last])
+            best[rows[some]] = np.where(valid, used + fill * w[some, last], 0).max(axis=0)
     return best
 
 
