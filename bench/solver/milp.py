@@ -7,13 +7,12 @@ first plan is everything. They know nothing of moves: what a plan of the engine 
 import pickle
 import subprocess
 import sys
-import time
 
 import numpy as np
 import numpy.typing as npt
 
 from aifactory_solver.bands import BANDS, bands
-from aifactory_solver.exact import answer
+from aifactory_solver.exact import Budget, answer
 from aifactory_solver.exact.highs import Solver
 from aifactory_solver.exact.model import SERVED, Builder, Model
 from aifactory_solver.exact.plans import Plans
@@ -29,13 +28,13 @@ def staged(problem: Problem, budget: float) -> Solution:
     """HiGHS, one exact priority after the other, from nothing: no plan to begin with but a greedy fill."""
     plain = solve(problem)
     question = ask(problem, plain)
-    return replaced(question, plain, answer(question, budget).plan)
+    return replaced(question, plain, answer(question, Budget(seconds=budget)).plan)
 
 
 def weighted(problem: Problem, budget: float) -> Solution:
     """HiGHS, all minima in one objective, a GPU worth four of the band below, and growth next to nothing."""
     plain, question, model, plans = _posed(problem)
-    solver = Solver(model, relaxed=False, deadline=time.monotonic() + budget)
+    solver = Solver(model, relaxed=False, budget=Budget(seconds=budget))
     solver.bound_columns(np.zeros(model.upper.shape[0]), model.upper.astype(np.float64))
     found = solver.maximise(_weights(problem, model), 0.0, 1.0)
     plan = plans.read(found.values) if found.values is not None else None

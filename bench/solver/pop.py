@@ -7,12 +7,12 @@ together are one plan. A pool that stands in several parts gives all that up and
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 import numpy as np
 
 from aifactory_solver import solve
-from aifactory_solver.problem import Ints, Problem, Solution
+from aifactory_solver.problem import Bools, Ints, Problem, Solution
+from bench.solver.cut import cut
 from bench.solver.space import SPREADS
 
 PARTS = 4
@@ -81,63 +81,18 @@ def _places(problem: Problem, pool: int) -> int:
     return int(problem.spread[pool]) if problem.topology[pool] == SPREADS[0] else 1
 
 
-def _piece(problem: Problem, factories: Any, mine: Any) -> tuple[Problem, Ints, Ints, Ints]:
+def _piece(problem: Problem, factories: Bools, mine: Bools) -> tuple[Problem, Ints, Ints, Ints]:
     """One part as a problem, with the numbers that its pools, cells and rows have in the whole."""
-    domains = np.flatnonzero(factories[problem.factory])
-    cells = np.flatnonzero(factories[problem.factory[problem.cell_domain]])
-    pools = np.flatnonzero(mine)
-    here = np.isin(problem.row_cell, cells)
+    cells = factories[problem.factory[problem.cell_domain]]
+    here = cells[problem.row_cell]
     apart = np.zeros(problem.pools, np.bool_)  # stands in other parts too
     apart[problem.row_pool[~here]] = True
-    rows = np.flatnonzero(here & (mine & ~apart)[problem.row_pool])
+    rows = here & (mine & ~apart)[problem.row_pool]
     # Locked units of pools in other parts stay, and are load that nobody may touch here.
     fixed, units = problem.fixed_watts.copy(), problem.cell_units.copy()
-    for r in np.flatnonzero(here & problem.row_locked & ~(mine & ~apart)[problem.row_pool]).tolist():
+    for r in np.flatnonzero(here & problem.row_locked & ~rows).tolist():
         fixed[problem.cell_domain[problem.row_cell[r]]] += problem.row_units[r] * problem.row_watts[r]
         units[problem.row_cell[r]] -= problem.row_units[r]
-    at_domain, at_cell, at_pool, at_factory = (
-        np.full(size + 1, -1, np.int64)  # the last is -1's own
-        for size in (problem.domains, problem.cells, problem.pools, factories.size)
-    )
-    at_domain[domains] = np.arange(domains.size)
-    at_cell[cells] = np.arange(cells.size)
-    at_pool[pools] = np.arange(pools.size)
-    at_factory[np.flatnonzero(factories)] = np.arange(int(factories.sum()))
-    picked: dict[str, Any] = {}
-    for names, chosen in ((_DOMAIN, domains), (_CELL, cells), (_ROW, rows), (_POOL, pools)):
-        picked |= {name: getattr(problem, name)[chosen] for name in names}
-    piece = replace(
-        problem,
-        **picked,
-        parent=at_domain[problem.parent[domains]],
-        factory=at_factory[problem.factory[domains]],
-        fixed_watts=fixed[domains],
-        cell_domain=at_domain[problem.cell_domain[cells]],
-        cell_fabric=at_domain[problem.cell_fabric[cells]],
-        cell_units=units[cells],
-        row_pool=at_pool[problem.row_pool[rows]],
-        row_cell=at_cell[problem.row_cell[rows]],
-        systems=tuple(problem.systems[p] for p in pools.tolist()),
-        allowed=problem.allowed[np.ix_(mine, factories)],
-    )
-    return piece, pools, cells, rows
-
-
-_DOMAIN = ("limit", "level", "leaving_watts")
-_CELL = ("cell_system", "cell_leaving", "cell_watts", "cell_cost", "cell_carbon", "cell_open")
-_ROW = ("row_units", "row_watts", "row_locked", "row_leave", "row_fits")
-_POOL = (
-    "need",
-    "minimum",
-    "priority",
-    "purpose",
-    "age",
-    "preemptible",
-    "frozen",
-    "changed",
-    "uprooted",
-    "displaced",
-    "topology",
-    "topology_level",
-    "spread",
-)
+    whole = replace(problem, fixed_watts=fixed, cell_units=units)
+    piece = cut(whole, factories=factories, pools=mine, rows=rows)
+    return piece, np.flatnonzero(mine), np.flatnonzero(cells), np.flatnonzero(rows)

@@ -11,7 +11,7 @@ import numpy as np
 
 from aifactory_solver.array import namespace
 from aifactory_solver.bands import BANDS, bands
-from aifactory_solver.exact import SMALL, answer
+from aifactory_solver.exact import SMALL, Budget, answer
 from aifactory_solver.problem import Array, Bools, Ints, Problem, Solution, Topology
 from aifactory_solver.question import Question, ask, held
 from aifactory_solver.relax.bound import Bound, Scenarios
@@ -20,7 +20,7 @@ from aifactory_solver.relax.relaxation import Relaxation, relax
 from aifactory_solver.relax.simplex import simplex
 from aifactory_solver.strict.forest import Forest
 
-_SECONDS = 5.0  # for an exact answer
+_EXACT = 50_000  # iterations for an exact answer: about five seconds
 _HAIR = 1e-6  # of a bound, for the rounding of its sum
 
 
@@ -161,7 +161,7 @@ class Certifier:
         if question.pools.size * problem.cells > SMALL or in_play[problem.row_pool].any():
             return None
         plan = held(question, self.solution)
-        found = answer(question, _SECONDS, plan)
+        found = answer(question, Budget(iterations=_EXACT), plan)
         asked, through = np.isin(np.arange(problem.pools), question.pools), None
         for v in sorted(found.served, reverse=True):
             served = int(self.served[(problem.priority == v) & asked].sum())

@@ -2,8 +2,8 @@
 
 Every candidate but the exact answer itself is a plan of the engine, so it keeps all rules; that one is used
 where the checker lets it pass. The best by value is taken, the plain one among them. The number of candidates
-is fixed: the same problem gives the same plan. Only where an exact answer takes longer than its budget does a
-clock decide how far it gets.
+is fixed, and an exact answer has a budget of iterations: no clock is read, and the same problem gives the same
+plan.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from aifactory_solver.array import namespace
 from aifactory_solver.bands import bands
 from aifactory_solver.check import violations
-from aifactory_solver.exact import SMALL, answer
+from aifactory_solver.exact import SMALL, Budget, answer
 from aifactory_solver.problem import Array, Ints, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask, held, replaced
 from aifactory_solver.relax.bound import Bound
@@ -25,7 +25,7 @@ from aifactory_solver.targets import Advice, Targets
 from aifactory_solver.value import value
 
 _ROUNDS = 3  # in which pools that failed are asked first
-_EXACT_SECONDS = 0.7
+_EXACT = 10_000  # iterations for an exact answer: about a second
 
 
 def solve(problem: Problem, xp: Array | None = None, engine: Engine = simplex) -> Solution:
@@ -40,7 +40,7 @@ def solve(problem: Problem, xp: Array | None = None, engine: Engine = simplex) -
     # Where all minima are served, growth, systems and money may still be better.
     if not 0 < question.pools.size * problem.cells <= SMALL:
         return best
-    exact = answer(question, _EXACT_SECONDS, held(question, best))
+    exact = answer(question, Budget(iterations=_EXACT), held(question, best))
     itself = replaced(question, best, exact.plan)
     best = better_of(problem, best, follow(Guide(layout, cells=exact.plan)))
     # Pools without a minimum, and those that take from others, may not end where they were led.

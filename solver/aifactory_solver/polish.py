@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
-from aifactory_solver.exact import answer
+from aifactory_solver.exact import Budget, answer
 from aifactory_solver.improve import better_of
 from aifactory_solver.problem import Array, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask, held
@@ -55,7 +55,7 @@ def polish(
 
 
 def _answered(part: Question, seconds: float, start: Plan) -> Plan:
-    return answer(part, seconds, start).plan
+    return answer(part, Budget(seconds=seconds), start).plan
 
 
 def _parts(layout: Layout) -> Iterator[tuple[int, ...]]:

@@ -5,11 +5,11 @@ A plan that serves a goal in full proves that goal by itself, so a run of goals 
 where the plan at hand is below it, one MILP decides.
 """
 
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
+from aifactory_solver.exact.budget import Budget
 from aifactory_solver.exact.highs import Floats, Found, Solver
 from aifactory_solver.exact.model import KINDS, ROUGH, SERVED, Builder, Goal
 from aifactory_solver.exact.plans import Plans
@@ -17,9 +17,9 @@ from aifactory_solver.problem import Wrong
 from aifactory_solver.question import Plan, Question
 
 _ROUND = 1e-5  # what a bound may be above a whole number and still count as that number
-_OF_A_RUN = 0.05  # of the time that is left, for each goal of a run that may be halved
-_OF_RUNS = 0.4  # of the time that is left, for any run
-_OF_A_GOAL = 0.3  # likewise, to decide one goal
+_OF_A_RUN = 0.05  # of the budget that is left, for each goal of a run that may be halved
+_OF_RUNS = 0.4  # of the budget that is left, for any run
+_OF_A_GOAL = 0.3  # of the time that is left; of iterations a goal may have all, for those after it count less
 _HINT = 0.4  # of one GPU: what all goals after the present one may add, to guide the search
 
 
@@ -44,19 +44,19 @@ class Answer:
     carbon_proved: bool  # and none of those emits less, likewise
 
 
-def answer(question: Question, seconds: float, start: Plan | None = None) -> Answer:
+def answer(question: Question, budget: Budget, start: Plan | None = None) -> Answer:
     """Place the free pools as well as can be, strictly in the order of the rules.
 
-    ``seconds`` is a budget over all stages, beside what it takes to build the model; ``start`` a plan for the
-    free pools that holds, else ``Wrong`` is raised. The answer is never worse than ``start`` by that order. A
-    question gives the same answer every time, unless time runs out.
+    ``budget`` is for all stages, beside what it takes to build the model, and is spent; ``start`` a plan for
+    the free pools that holds, else ``Wrong`` is raised. The answer is never worse than ``start`` by that
+    order. A question gives the same answer every time, unless the budget is of time, and that runs out.
     """
-    return _Stages(question, time.monotonic() + seconds, start or {}).answer()
+    return _Stages(question, budget, start or {}).answer()
 
 
 class _Stages:
-    def __init__(self, question: Question, deadline: float, start: Plan) -> None:
-        self.deadline = deadline
+    def __init__(self, question: Question, budget: Budget, start: Plan) -> None:
+        self.budget = budget
         self.pools = question.pools
         builder = Builder(question)
         self.ways, self.model = builder.ways, builder.model
@@ -75,11 +75,11 @@ class _Stages:
         self._mip: Solver | None = None
         self.plan = self.plans.trimmed(self.start)
         self.scores = self.plans.scores(self.plan)
-        self._fill()  # so that nobody waits beside free room, however little time there is
+        self._fill()  # so that nobody waits beside free room, however small the budget
 
     def answer(self) -> Answer:
-        """Go through the goals until all are settled or time is up."""
-        while len(self.proved) < len(self.goals) and time.monotonic() < self.deadline:
+        """Go through the goals until all are settled or the budget is spent."""
+        while len(self.proved) < len(self.goals) and not self.budget.spent:
             if self.early and self.goals[len(self.proved)].kind != "minimum":
                 self._open_growth()
             self._step(len(self.proved))
@@ -184,14 +184,15 @@ class _Stages:
     def _decide(self, i: int, most: int) -> int:
         """Improve goal ``i`` as far as can be; no plan has more than ``most``, nor more than is returned."""
         goal, solver = self.goals[i], self._exact()
+        share = _OF_A_GOAL if self.budget.timed else 1.0
         if np.sum((goal.values > self.scores[i]) & (goal.values <= most)) == 1:  # all of it or nothing
             solver.bound_row(goal.row, most / goal.unit, np.inf)
-            found = solver.maximise(self._cost(None, i + 1), np.inf, _OF_A_GOAL)
+            found = solver.maximise(self._cost(None, i + 1), np.inf, share)
             self._take(found, i)
             return self.scores[i] if found.status == "infeasible" else most
         solver.bound_row(goal.row, -np.inf, most / goal.unit)
         cost, gap = self._cost(i, i + 1), goal.gap(self.scores[i])
-        found = solver.maximise(cost, gap, _OF_A_GOAL, self.plans.write(self.plan))
+        found = solver.maximise(cost, gap, share, self.plans.write(self.plan))
         self._take(found, i)
         return min(most, self._most(found, goal))
 
@@ -245,7 +246,7 @@ class _Stages:
         return (self.model.early if self.early else self.model.upper).astype(np.float64)
 
     def _new(self, *, relaxed: bool) -> Solver:
-        solver = Solver(self.model, relaxed=relaxed, deadline=self.deadline)
+        solver = Solver(self.model, relaxed=relaxed, budget=self.budget)
         solver.bound_columns(np.zeros(len(self.model.upper)), self._uppers())
         for row, (lower, upper) in self.rows.items():
             solver.bound_row(row, lower, upper)

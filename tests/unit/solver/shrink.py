@@ -2,27 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from aifactory_solver.check import validate
 from aifactory_solver.problem import Bools, Problem, Topology, Wrong
-
-POOL: tuple[str, ...] = (
-    "need",
-    "minimum",
-    "priority",
-    "purpose",
-    "age",
-    "preemptible",
-    "frozen",
-    "changed",
-    "uprooted",
-    "displaced",
-)
-POOL += ("topology", "topology_level", "spread", "allowed")
+from bench.solver.cut import cut
 
 
 def shrunk(problem: Problem, fails: Callable[[Problem], bool], seconds: float) -> Problem:
@@ -50,17 +37,16 @@ def _possible(problem: Problem) -> bool:
 
 def _smaller(problem: Problem) -> Iterator[Problem]:
     for pool in range(problem.pools):
-        yield _without_pool(problem, pool)
+        yield cut(problem, pools=_all_but(problem.pools, pool))
     for row in range(problem.rows):
-        yield _without(problem, "row_", row, problem.rows)
+        yield cut(problem, rows=_all_but(problem.rows, row))
     for cell in range(problem.cells):
         if cell not in problem.row_cell:
-            part = _without(problem, "cell_", cell, problem.cells)
-            yield replace(part, row_cell=problem.row_cell - (problem.row_cell > cell))
+            yield cut(problem, cells=_all_but(problem.cells, cell))
     for domain in reversed(range(problem.domains)):
         held = (problem.cell_domain == domain).any() or (problem.cell_fabric == domain).any()
         if not held and domain not in problem.parent and problem.parent[domain] >= 0:
-            yield _without_domain(problem, domain)
+            yield cut(problem, domains=_all_but(problem.domains, domain))
     for name in ("row_leave", "row_locked", "frozen", "changed", "uprooted", "preemptible"):
         for index in np.flatnonzero(getattr(problem, name)).tolist():
             yield _with(problem, name, index, False)
@@ -77,29 +63,10 @@ def _smaller(problem: Problem) -> Iterator[Problem]:
         yield _with(_with(plain, "topology_level", pool, -1), "spread", pool, 0)
 
 
-def _without_pool(problem: Problem, pool: int) -> Problem:
-    """The world without one pool and its rows."""
-    stay = problem.row_pool != pool
-    rows = {f.name: getattr(problem, f.name)[stay] for f in fields(problem) if f.name.startswith("row_")}
-    pools = {name: np.delete(getattr(problem, name), pool, axis=0) for name in POOL}
-    rows["row_pool"] = rows["row_pool"] - (rows["row_pool"] > pool)
-    systems = problem.systems[:pool] + problem.systems[pool + 1 :]
-    return replace(problem, **rows, **pools, systems=systems)
-
-
-def _without(problem: Problem, prefix: str, index: int, size: int) -> Problem:
-    names = [f.name for f in fields(problem) if f.name.startswith(prefix)]
-    part: dict[str, Any] = {name: np.delete(getattr(problem, name), index) for name in names if size}
-    return replace(problem, **part)
-
-
-def _without_domain(problem: Problem, domain: int) -> Problem:
-    names = ("parent", "limit", "level", "factory", "fixed_watts", "leaving_watts")
-    part: dict[str, Any] = {name: np.delete(getattr(problem, name), domain) for name in names}
-    part["parent"] = part["parent"] - (part["parent"] > domain)
-    for name in ("cell_domain", "cell_fabric"):
-        part[name] = getattr(problem, name) - (getattr(problem, name) > domain)
-    return replace(problem, **part)
+def _all_but(size: int, one: int) -> Bools:
+    mask = np.ones(size, np.bool_)
+    mask[one] = False
+    return mask
 
 
 def _with(problem: Problem, name: str, index: int, value: int | bool) -> Problem:

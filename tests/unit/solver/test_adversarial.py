@@ -14,9 +14,9 @@ from aifactory_solver import check, solve, solve_plainly
 from aifactory_solver.certificate import Certificate, certify
 from aifactory_solver.problem import Problem, Solution, Topology
 from aifactory_solver.value import value
+from bench.solver.cut import POOL
 from unit.solver.build import PLENTY, World
 from unit.solver.halls import hall, two_halls
-from unit.solver.shrink import POOL
 
 INT32 = np.iinfo(np.int32)
 

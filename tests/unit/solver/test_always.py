@@ -1,5 +1,6 @@
 """The solver in random hard worlds: what must always hold."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import array_api_strict
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aifactory_solver import solve
 from aifactory_solver.check import check, validate, violations
 from aifactory_solver.check.facts import Facts
 from aifactory_solver.problem import Problem, Solution
@@ -16,7 +18,10 @@ from unit.solver.draft import PRIORITIES, Knobs
 from unit.solver.shrink import in_words, shrunk
 from unit.solver.worlds import afterwards, hard, world, worlds
 
+Solver = Callable[..., Solution]
+
 some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+both = pytest.mark.parametrize("by", [solved, solve], ids=["plain", "full"])
 HARD_WORLDS = 50  # in each of eight batches
 
 
@@ -49,19 +54,21 @@ def test_a_world_of_a_hundred_pools_passes_the_check(priorities: str, tightness:
         check(problem, solved(problem))
 
 
-@some
-@given(worlds())
-def test_the_same_world_gives_the_same_plan_and_stays_as_it_is(problem: Problem) -> None:
+@both
+@settings(some, max_examples=40)
+@given(problem=worlds())
+def test_the_same_world_gives_the_same_plan_and_stays_as_it_is(problem: Problem, by: Solver) -> None:
     for array in vars(problem).values():
         if isinstance(array, np.ndarray):
             array.flags.writeable = False
-    assert same(solved(problem), solved(problem))
+    assert same(by(problem), by(problem))
 
 
-@some
-@given(worlds())
-def test_the_strict_array_namespace_gives_the_same_plan(problem: Problem) -> None:
-    assert same(solved(problem), solved(problem, array_api_strict))
+@both
+@settings(some, max_examples=40)
+@given(problem=worlds())
+def test_the_strict_array_namespace_gives_the_same_plan(problem: Problem, by: Solver) -> None:
+    assert same(by(problem), by(problem, array_api_strict))
 
 
 def faults(problem: Problem) -> list[str]:

@@ -4,6 +4,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from aifactory.decide.build import build
 from aifactory_solver import certify, check, solve, solve_plainly
 from aifactory_solver.check import validate
+from aifactory_solver.exact import Budget
 from aifactory_solver.problem import Ints, Problem, Solution
 from aifactory_solver.value import Value, value
 from bench.solver.instances import first_plan
@@ -256,7 +258,7 @@ def test_a_pool_that_is_raised_to_the_top_is_served_if_it_could_be_alone(by: Sol
             assert served[0] == served[1], (seed, pool)
 
 
-# Another process
+# Another process, another clock
 
 
 CHILD = """
@@ -271,7 +273,13 @@ pickle.dump([[a.tolist() for a in vars(plan).values()] for plan in plans], sys.s
 def test_every_process_gives_the_same_plan() -> None:
     """Whatever order its sets and hashes have."""
     medium = build(first_plan("M", "many", 1)).problem
-    problems = [medium, *(small(seed) for seed in range(8)), *(hard(seed, pools=35) for seed in range(12))]
+    unfinished = build(first_plan("S", "classes", 1)).problem  # its exact answer is stopped by the budget
+    problems = [
+        medium,
+        unfinished,
+        *(small(seed) for seed in range(8)),
+        *(hard(seed, pools=35) for seed in range(12)),
+    ]
     plans = []
     for seed in ("0", "1"):
         done = subprocess.run(
@@ -284,6 +292,25 @@ def test_every_process_gives_the_same_plan() -> None:
         )
         plans.append(pickle.loads(done.stdout))
     assert plans[0] == plans[1]
+
+
+def test_no_clock_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, the plan is the same and so is what is proved of it."""
+
+    def read(*_: object) -> float:
+        raise AssertionError("a clock was read")
+
+    problem = small(3)
+    plan, proof = solve(problem), certify(problem, solve(problem))
+    with monkeypatch.context() as patched:
+        for clock in ("monotonic", "perf_counter", "process_time", "time"):
+            patched.setattr(time, clock, read)
+            patched.setattr(time, f"{clock}_ns", read)
+        again = solve(problem)
+        assert certify(problem, again) == proof
+        with pytest.raises(AssertionError, match="a clock was read"):
+            Budget(seconds=1)  # what asks for time would have been found
+    assert all(np.array_equal(a, b) for a, b in zip(vars(plan).values(), vars(again).values(), strict=True))
 
 
 def test_a_plan_that_changes_nothing_is_worth_nothing_more() -> None:

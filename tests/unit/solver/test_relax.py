@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aifactory_solver.bands import bands
-from aifactory_solver.exact import answer
+from aifactory_solver.exact import Budget, answer
 from aifactory_solver.problem import Ints, Problem
 from aifactory_solver.question import Plan, Question, ask
 from aifactory_solver.relax.bound import Bound, Prices, Scenarios
@@ -142,7 +142,7 @@ def test_no_prices_give_a_bound_below_the_optimum(batch: int) -> None:
     for seed in range(batch * TINY // 4, (batch + 1) * TINY // 4):
         problem = one_priority(tiny(seed))
         question, relaxation = relaxed(problem)
-        best = int(served(question, answer(question, 10.0).plan).sum())
+        best = int(served(question, answer(question, Budget(iterations=1_000_000)).plan).sum())
         aim = Aim(np.ones(relaxation.bands), np.zeros(relaxation.bands))
         for _ in range(3):
             assert bound(relaxation, random_prices(relaxation, rng), aim) >= best - 1e-6
@@ -158,7 +158,7 @@ def test_no_prices_give_a_bound_below_the_optimum(batch: int) -> None:
 def test_a_band_is_bounded_given_what_the_bands_above_have(problem: Problem, seed: int) -> None:
     """Whatever the prices: the plan that gives the floors is itself no better than the bound."""
     question, relaxation = relaxed(problem)
-    has = served(question, answer(question, 10.0).plan)
+    has = served(question, answer(question, Budget(iterations=1_000_000)).plan)
     band = bands(problem)[question.pools]
     floor = np.bincount(band, weights=has, minlength=relaxation.bands).astype(np.float64)
     rng = np.random.default_rng(seed)

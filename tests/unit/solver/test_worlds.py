@@ -22,6 +22,13 @@ def test_worlds_are_possible() -> None:
         validate(problem)
 
 
+@pytest.mark.parametrize(("pools", "factories"), [(20, 4), (30, 3)])
+def test_larger_worlds_are_possible_too(pools: int, factories: int) -> None:
+    """Many pools in one cell: what leaves and what stays there never hold more than its slots."""
+    for seed in range(400):
+        validate(hard(seed, pools=pools, factories=factories))
+
+
 def test_the_same_seed_gives_the_same_world() -> None:
     for array, again in zip(vars(PROBLEMS[3]).values(), vars(hard(3)).values(), strict=True):
         assert np.array_equal(array, again)

@@ -102,9 +102,10 @@ def _releases_are_cut_off(draft: Draft, rng: Rng) -> None:
         row = rows[int(rng.integers(len(rows)))]
         units = int(rng.integers(1, row.units + 1))
         row.units -= units
-        # A slot that is out of service is none of the cell's any more.
-        slots = draft.cell_units[row.cell] - draft.cell_leaving[row.cell]
-        draft.cell_leaving[row.cell] += min(units, slots)
+        # A slot that is out of service is none of the cell's any more: no other that stays may lose its own.
+        others = [r for r in draft.rows if r.cell == row.cell and (r.locked or not r.leave)]
+        slots = draft.cell_units[row.cell] - draft.cell_leaving[row.cell] - sum(r.units for r in others)
+        draft.cell_leaving[row.cell] += max(0, min(units, slots))
         draft.leaving[draft.cell_domain[row.cell]] += units * row.watts
         pool.uprooted, pool.displaced = True, units * int(rng.integers(2))
     draft.rows = [row for row in draft.rows if row.units]
