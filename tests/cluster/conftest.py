@@ -4,12 +4,14 @@ import secrets
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
 import pytest
 import yaml
 
 import controlplane
 from cluster.keeper import KEEPER
+from cluster.operating import Start, installed, operators
 from controlplane import Cluster, Lines, open_cluster, wait_until
 
 
@@ -50,3 +52,19 @@ def namespace(kubectl: Callable[..., str]) -> Iterator[str]:
     wait_until(lambda: "serviceaccount/default" in kubectl(*account), "the default service account exists")
     yield name
     kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(
+    cluster: Cluster, kubectl: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A kubeconfig with the operator's own rights, under its policies."""
+    with installed(cluster, kubectl, tmp_path_factory.mktemp("operator")) as path:
+        yield path
+
+
+@pytest.fixture
+def start(kubeconfig: Path, kubectl: Callable[..., str], tmp_path: Path) -> Iterator[Start]:
+    """Starts operators, as `operators` says."""
+    with operators(kubectl, kubeconfig, tmp_path) as start:
+        yield start

@@ -17,7 +17,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from aifactory.api import names
-from controlplane import Cluster, service_account_kubeconfig
+from controlplane import Cluster, service_account_kubeconfig, wait_until
 from controlplane.ports import free_port
 
 Kubectl = Callable[..., str]
@@ -95,6 +95,32 @@ class Operator:
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+
+
+Start = Callable[..., Operator]
+
+
+@contextmanager
+def operators(kubectl: Kubectl, kubeconfig: Path, folder: Path) -> Iterator[Start]:
+    """Start operators: `start(name, module=..., leads=...)` gives one that leads, or only answers.
+
+    All are ended afterwards, and the lease is free.
+    """
+    started: list[Operator] = []
+
+    def start(name: str = "operator", *, module: str = "aifactory", leads: bool = True) -> Operator:
+        operator = Operator(kubeconfig, folder, name, "-v", module=module)
+        started.append(operator)
+        what = f"{name} {'leads' if leads else 'answers'}; its log is {operator.log}"
+        wait_until(operator.leads if leads else operator.health, what, seconds=60)
+        return operator
+
+    try:
+        yield start
+    finally:
+        for operator in started:
+            operator.end()
+        kubectl("delete", "lease", LEASE, f"--namespace={SYSTEM}", "--ignore-not-found")
 
 
 @contextmanager

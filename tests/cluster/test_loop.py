@@ -16,35 +16,23 @@ from cluster.operating import (
     condition,
     factory,
     get,
-    installed,
     nodes_in,
     nodes_of,
+    operators,
     pool,
 )
-from controlplane import Cluster, KubectlError, wait_until
+from controlplane import KubectlError, wait_until
 
 Kubectl = Callable[..., str]
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(
-    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """A kubeconfig with the operator's own rights, under its policies."""
-    with installed(cluster, kubectl, tmp_path_factory.mktemp("operator")) as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
-def operator(kubeconfig: Path) -> Iterator[Operator]:
+def operator(kubectl: Kubectl, kubeconfig: Path) -> Iterator[Operator]:
     """A running operator that leads."""
-    operator = Operator(kubeconfig, kubeconfig.parent)
-    try:
-        wait_until(operator.leads, f"it leads; its log is {operator.log}", seconds=40)
+    with operators(kubectl, kubeconfig, kubeconfig.parent) as start:
+        operator = start()
         yield operator
-    finally:
-        code = operator.end()
-    assert code == 0
+        assert operator.end() == 0
     # Its rights suffice: nothing was forbidden to it, and no bug was met.
     log = operator.log.read_text()
     assert "forbidden" not in log.lower()

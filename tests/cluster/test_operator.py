@@ -20,10 +20,10 @@ from cluster.operating import (
     ROOT,
     SYSTEM,
     Operator,
+    Start,
     apply,
     condition,
     factory,
-    installed,
     nodes_in,
     nodes_of,
     pool,
@@ -32,34 +32,7 @@ from controlplane import Cluster, open_cluster, wait_until
 from controlplane import kubectl as run_kubectl
 
 Kubectl = Callable[..., str]
-Start = Callable[[str], Operator]
 TAKE_OVER = 40  # seconds: 15 for the lease to run out, and a share for a busy machine
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(
-    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """A kubeconfig with the operator's own rights, under its policies."""
-    with installed(cluster, kubectl, tmp_path_factory.mktemp("operator")) as path:
-        yield path
-
-
-@pytest.fixture
-def start(kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
-    """Start an operator by name. All are ended afterwards, and the lease is free."""
-    started = []
-
-    def start(name: str) -> Operator:
-        operator = Operator(kubeconfig, tmp_path, name, "-v")
-        started.append(operator)
-        wait_until(operator.health, f"{name} answers; its log is {operator.log}")
-        return operator
-
-    yield start
-    for operator in started:
-        operator.end()
-    kubectl("delete", "lease", LEASE, f"-n={SYSTEM}", "--ignore-not-found")
 
 
 @pytest.fixture
@@ -83,7 +56,6 @@ def is_ready(kubectl: Kubectl, name: str, namespace: str) -> bool:
 
 def test_sigterm_ends_it_within_five_seconds_and_frees_the_lease(start: Start, kubectl: Kubectl) -> None:
     operator = start("a")
-    wait_until(operator.leads, "it leads")
     assert holder(kubectl)
 
     began = time.monotonic()
@@ -95,8 +67,7 @@ def test_sigterm_ends_it_within_five_seconds_and_frees_the_lease(start: Start, k
 
 def test_the_next_one_leads_at_once_after_an_orderly_end(start: Start) -> None:
     first = start("a")
-    wait_until(first.leads, "the first leads")
-    second = start("b")
+    second = start("b", leads=False)
     assert not second.leads()
     first.end()
     wait_until(second.leads, "the second leads", seconds=5)
@@ -106,8 +77,7 @@ def test_a_leader_killed_while_it_orders_is_replaced_and_nothing_is_ordered_twic
     start: Start, kubectl: Kubectl, namespace: str, site: str
 ) -> None:
     first = start("a")
-    wait_until(first.leads, "the first leads")
-    second = start("b")
+    second = start("b", leads=False)
     apply(kubectl, pool("llm", namespace, 48 * 8, site))
     wait_until(lambda: nodes_in(kubectl, site), "the first orders")
     first.signal(signal.SIGKILL)
@@ -126,8 +96,7 @@ def test_a_leader_that_was_frozen_writes_nothing_once_another_one_leads(
     start: Start, kubectl: Kubectl, namespace: str, site: str
 ) -> None:
     first = start("a")
-    wait_until(first.leads, "the first leads")
-    second = start("b")
+    second = start("b", leads=False)
     first.signal(signal.SIGSTOP)
     wait_until(second.leads, "the second leads", seconds=TAKE_OVER)
     leader = holder(kubectl)
@@ -149,12 +118,12 @@ def test_it_converges_from_wherever_it_is_killed(
 ) -> None:
     apply(kubectl, pool("one", namespace, 16 * 8, site), pool("two", namespace, 16 * 8, site))
     for count in (1, 9, 20):  # nodes that are there when it is killed
-        operator = start(f"killed-{count}")
+        operator = start(f"killed-{count}", leads=False)
         wait_until(lambda count=count: len(nodes_in(kubectl, site)) >= count, "nodes come", TAKE_OVER)  # type: ignore[misc]
         operator.signal(signal.SIGKILL)
         operator.process.wait(10)
         kubectl("delete", "lease", LEASE, f"-n={SYSTEM}")  # the dead need not be waited for here
-    start("last")
+    start("last", leads=False)
     for name in ("one", "two"):
         wait_until(lambda name=name: is_ready(kubectl, name, namespace), f"{name} is whole")  # type: ignore[misc]
         assert len(nodes_of(kubectl, name, namespace)) == 16

@@ -2,58 +2,28 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from cluster.operating import (
     FACTORIES,
     LEASE,
     POOLS,
     SYSTEM,
-    Operator,
+    Start,
     apply,
     condition,
     factory,
-    installed,
     nodes_of,
     pool,
 )
 from cluster.stuck import LIMIT
-from controlplane import Cluster, wait_until
+from controlplane import wait_until
 from unit.shell.children import children
 
 Kubectl = Callable[..., str]
-Start = Callable[..., Operator]
-
-
-@pytest.fixture(scope="module")
-def kubeconfig(
-    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    """A kubeconfig with the operator's own rights, under its policies."""
-    with installed(cluster, kubectl, tmp_path_factory.mktemp("operator")) as path:
-        yield path
-
-
-@pytest.fixture
-def start(kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
-    """Start an operator that leads. All are ended afterwards, and the lease is free."""
-    started: list[Operator] = []
-
-    def start(module: str) -> Operator:
-        operator = Operator(kubeconfig, tmp_path, module, "-v", module=module)
-        started.append(operator)
-        wait_until(operator.leads, f"it leads; its log is {operator.log}", seconds=40)
-        return operator
-
-    yield start
-    for operator in started:
-        operator.end()
-    kubectl("delete", "lease", LEASE, f"-n={SYSTEM}", "--ignore-not-found")
 
 
 def certified(kubectl: Kubectl, site: str) -> dict[str, Any]:
@@ -68,7 +38,7 @@ def renewed(kubectl: Kubectl) -> datetime:
 def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
     start: Start, kubectl: Kubectl, namespace: str
 ) -> None:
-    operator = start("cluster.stuck")
+    operator = start(module="cluster.stuck")
     apply(kubectl, factory(namespace), pool("llm", namespace, 32, namespace))
     wait_until(lambda: certified(kubectl, namespace), "the factory has the condition")
     kubectl("wait", "--for=condition=Ready", f"{POOLS}/llm", f"-n={namespace}", "--timeout=30s")
@@ -107,7 +77,7 @@ def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
 
 def test_a_better_plan_than_the_safe_one_is_used(start: Start, kubectl: Kubectl, namespace: str) -> None:
     """The safe plan would put the flexible pool on the only system that the other pool takes."""
-    operator = start("aifactory")
+    operator = start()
     site = factory(namespace, rows=1, paused=True)
     site["spec"]["racks"].append({"domain": "row", "system": "hgx-h200", "count": 1})
     apply(kubectl, site)

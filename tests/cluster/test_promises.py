@@ -14,13 +14,13 @@ from cluster.operating import (
     LEASE,
     POOLS,
     SYSTEM,
-    Operator,
+    Start,
     apply,
     condition,
     factory,
-    installed,
     nodes_in,
     nodes_of,
+    operators,
     pool,
 )
 from controlplane import Cluster, wait_until
@@ -34,25 +34,22 @@ NODE = 10_200  # watts of a node in the factories here
 class Stage:
     """A cluster with the operator and the recorder at work."""
 
-    def __init__(self, kubectl: Kubectl, kubeconfig: Path, folder: Path) -> None:
+    def __init__(self, kubectl: Kubectl, start: Start) -> None:
         self.kubectl = kubectl
-        self._kubeconfig = kubeconfig
-        self._folder = folder
+        self._start = start
         self._started = 0
-        self.operator = self._start()
+        self._start_next()
 
-    def _start(self) -> Operator:
+    def _start_next(self) -> None:
         self._started += 1
-        operator = Operator(self._kubeconfig, self._folder, f"operator-{self._started}")
-        wait_until(operator.leads, f"the operator leads; its log is {operator.log}", SECONDS)
-        return operator
+        self.operator = self._start(f"operator-{self._started}")
 
     def kill_and_start_again(self) -> None:
         """End the operator as a power cut does; its successor need not wait for the dead."""
         self.operator.signal(signal.SIGKILL)
         self.operator.process.wait(10)
         self.kubectl("delete", "lease", LEASE, f"-n={SYSTEM}")
-        self.operator = self._start()
+        self._start_next()
 
     def pool(self, name: str, namespace: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
@@ -90,27 +87,17 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def recorder(cluster: Cluster, kubectl: Kubectl, stage_kubeconfig: Path) -> Iterator[Recorder]:
+def recorder(cluster: Cluster, kubectl: Kubectl, kubeconfig: Path) -> Iterator[Recorder]:
     with Recorder(cluster.kubeconfig) as recorder:
         yield recorder
 
 
 @pytest.fixture(scope="module")
-def stage_kubeconfig(
-    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Path]:
-    with installed(cluster, kubectl, tmp_path_factory.mktemp("promises")) as path:
-        yield path
-
-
-@pytest.fixture(scope="module")
 def stage(
-    kubectl: Kubectl, stage_kubeconfig: Path, recorder: Recorder, tmp_path_factory: pytest.TempPathFactory
+    kubectl: Kubectl, kubeconfig: Path, recorder: Recorder, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stage]:
-    stage = Stage(kubectl, stage_kubeconfig, tmp_path_factory.mktemp("operators"))
-    yield stage
-    stage.operator.end()
-    kubectl("delete", "lease", LEASE, f"-n={SYSTEM}", "--ignore-not-found")
+    with operators(kubectl, kubeconfig, tmp_path_factory.mktemp("operators")) as start:
+        yield Stage(kubectl, start)
 
 
 def test_a_higher_pool_takes_the_place_of_a_preemptible_lower_one_and_of_no_other(
