@@ -5,7 +5,7 @@ ENV := .venv/.ready
 export PYTHONPATH := tests:.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format generate lock bench bench-solver clean
+.PHONY: help demo test check format generate pictures lock bench bench-solver clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -40,6 +40,9 @@ generate: $(ENV) ## Generate crds/ and docs/reference.
 	$(BIN)/python -m aifactory.api.crd crds
 	$(BIN)/python -m docs.generate
 
+pictures: $(ENV) ## Draw the pictures of docs/explanation/solver.md from real runs.
+	$(BIN)/python -m bench.solver.pictures
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 lock: $(ENV) ## Renew the lock files.
@@ -51,8 +54,8 @@ lock: $(ENV) ## Renew the lock files.
 bench: $(ENV) ## Measure the decision on generated fleets.
 	$(BIN)/python -m bench
 
-bench-solver: $(ENV) ## Measure the solver beside its peers. SCALE=S,M,L SEEDS=... METHODS=... narrow it; SCALING=1: how it grows.
-	$(BIN)/python -m bench.$(if $(SCALING),solver.scaling,solver) --write
+bench-solver: $(ENV) ## Measure the solver beside its peers. SCALE=S,M,L SEEDS=... METHODS=... narrow it; SCALING=1: how it grows; PARTS=1: where its time goes.
+	$(BIN)/python -m bench.solver$(if $(SCALING),.scaling)$(if $(PARTS),.parts) --write
 
 clean: ## Remove what the other verbs made here; the control plane's cache stays.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .demo build dist

@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 
 from aifactory_solver.bands import BANDS
+from bench.solver.drawing import OURS, PEER, pyplot, save
 
 Row = dict[str, Any]
 FIELDS = (
@@ -168,12 +169,7 @@ def _grouped(rows: list[Row], *fields: str) -> dict[tuple[Any, ...], list[Row]]:
 
 def _pictures(rows: list[Row], folder: Path, kind: str = "svg") -> None:
     """First plans: what each method serves, and how long it takes; a dot for each instance."""
-    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and needed here alone
-
-    mpl.use("agg")
-    mpl.rcParams["svg.hashsalt"] = "solver"
-    from matplotlib import pyplot  # noqa: PLC0415
-
+    plt = pyplot()
     first = [row for row in rows if row["event"] == "first"]
     groups = sorted(_grouped(first, "scale", "profile").items(), key=_by_scale)
     if not groups:
@@ -183,7 +179,7 @@ def _pictures(rows: list[Row], folder: Path, kind: str = "svg") -> None:
     seen = [100 * share for band in shares.values() for share in band]
     limits = max(0.0, min(seen, default=0.0) - 2), max(seen, default=100.0) + 2
     height = 0.6 + 0.19 * len(methods)
-    figure, axes = pyplot.subplots(
+    figure, axes = plt.subplots(
         len(groups), BANDS, figsize=(11, height * len(groups) + 0.5), sharex=True, sharey=True, squeeze=False
     )
     for panels, ((scale, profile), group) in zip(axes, groups, strict=True):
@@ -196,15 +192,17 @@ def _pictures(rows: list[Row], folder: Path, kind: str = "svg") -> None:
             axis.set_title(name, size=8, loc="left")
     for axis in axes[-1]:
         axis.set_xlabel("% of the best plan", size=8)
-    _save(figure, folder / f"solver-bands.{kind}")
+    figure.tight_layout()
+    save(figure, folder / f"solver-bands.{kind}")
     scales = sorted(_grouped(first, "scale").items(), key=_by_scale)
-    figure, axes = pyplot.subplots(1, len(scales), figsize=(11, height + 0.5), sharey=True, squeeze=False)
+    figure, axes = plt.subplots(1, len(scales), figsize=(11, height + 0.5), sharey=True, squeeze=False)
     for axis, ((scale,), group) in zip(axes[0], scales, strict=True):
         _dots(axis, [(row["seconds"], lines[row["method"]]) for row in group if row["seconds"]], methods)
         axis.set_title(f"{scale}: first plan", size=8, loc="left")
         axis.set_xlabel("seconds, warm", size=8)
         axis.set(xscale="log")
-    _save(figure, folder / f"solver-seconds.{kind}")
+    figure.tight_layout()
+    save(figure, folder / f"solver-seconds.{kind}")
 
 
 def _by_scale(group: tuple[tuple[Any, ...], list[Row]]) -> tuple[int, tuple[Any, ...]]:
@@ -217,7 +215,7 @@ def _dots(axis: Any, dots: list[tuple[float, int]], methods: list[str]) -> None:
     """Values of each method on a line of its own, and a tick at their median."""
     for i, method in enumerate(methods):
         values = [value for value, line in dots if line == i]
-        colour = "C3" if method.startswith("aifactory") else "C0"
+        colour = OURS if method.startswith("aifactory") else PEER
         axis.plot(values, [i] * len(values), "o", color=colour, alpha=0.5, markersize=5, markeredgewidth=0)
         if values:
             axis.plot([statistics.median(values)], [i], "|", color=colour, markersize=11, markeredgewidth=2)
@@ -225,9 +223,3 @@ def _dots(axis: Any, dots: list[tuple[float, int]], methods: list[str]) -> None:
     axis.set_ylim(len(methods) - 0.5, -0.5)
     axis.tick_params(axis="x", labelsize=8)
     axis.grid(visible=True, alpha=0.3)
-
-
-def _save(figure: Any, file: Path) -> None:
-    figure.tight_layout()
-    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
-    figure.clear()
