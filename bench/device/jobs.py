@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from aifactory_solver.batch import Fleet, carried_out
-from aifactory_solver.batch.safe import Losses
+from aifactory_solver.batch.safe import Safe
 from aifactory_solver.batch.standing import Standing
 from aifactory_solver.problem import Array
 from aifactory_solver.relax.bound import Bound, Prices, Scenarios
@@ -142,11 +142,11 @@ def _losses(places: list[Place], asked: Asked) -> list[Line]:
     found, answers = [], []
     for place in places:
         fleet = Fleet(carried_out(asked.problem, asked.plan), place.xp)
-        stands = Standing(fleet.problem, fleet.forest)
+        stands = Standing(fleet.problem)
         domains = [d for d in range(asked.problem.domains) if stands.lost[d]]
         if place.cupy is not None:
-            Losses(fleet, stands).safe(domains[-2:])  # kernels are compiled
-        took, safe = _safe(place, Losses(fleet, stands), domains)
+            Safe(fleet, stands).among(domains[-2:])  # kernels are compiled
+        took, safe = _safe(place, Safe(fleet, stands), domains)
         answers.append(safe)
         same = "" if safe == answers[0] else "; NOT what the device says"
         name = "NumPy" if place.cupy is None else "CuPy"
@@ -155,8 +155,8 @@ def _losses(places: list[Place], asked: Asked) -> list[Line]:
     return found
 
 
-def _safe(place: Place, losses: Losses, domains: list[int]) -> tuple[float, set[int]]:
-    return seconds(place, lambda: losses.safe(domains))
+def _safe(place: Place, losses: Safe, domains: list[int]) -> tuple[float, set[int]]:
+    return seconds(place, lambda: losses.among(domains))
 
 
 def _lost_factories(places: list[Place], asked: Asked, patience: float) -> list[Line]:

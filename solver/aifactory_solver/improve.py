@@ -2,7 +2,7 @@
 
 Every candidate but the exact answer itself is a plan of the engine, so it keeps all rules; that one is used
 where the checker lets it pass. The best by value is taken, the plain one among them. The number of candidates
-is fixed, and an exact answer has a budget of iterations: no clock is read, and the same problem gives the same
+is fixed, and an exact answer has a budget of iterations. No clock is read: the same problem gives the same
 plan.
 """
 

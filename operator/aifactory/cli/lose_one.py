@@ -1,11 +1,13 @@
 """`aifactory plan --n-1`: which pools would fall if one domain were lost, once the plan is carried out."""
 
+import os
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
 from aifactory.api.pool_status import GPUPoolStatus
@@ -16,9 +18,11 @@ from aifactory.decide.case import Case
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, key_of
 from aifactory_solver import Solution
+from aifactory_solver.array import namespace
 from aifactory_solver.batch import Loss, lose_one
 
 _SHOWN_DOMAINS, _SHOWN_POOLS = 2, 4
+_WORKERS = 8  # at most; each takes as much memory as the fleet
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,27 @@ class Lost:
 
 
 def losses(manifests: Manifests, plan: Plan) -> list[Lost]:
-    """The loss of each factory and domain that has racks below it, the worst of each level first."""
+    """The loss of each factory and domain that has racks below it, the worst of each level first.
+
+    On a terminal, standard error shows how far it is.
+    """
     case = build(world_of(_carried_out(manifests, plan)))
     nothing = np.zeros(0, dtype=np.int64)
     stays = Solution(case.problem.row_units, nothing, nothing, nothing)
     units = case.problem.row_units * case.problem.system_gpus[case.problem.cell_system[case.problem.row_cell]]
     gpus = np.zeros(case.problem.pools, dtype=np.int64)
     np.add.at(gpus, case.problem.row_pool, units)
-    found = [_lost(case, loss, gpus.tolist()) for loss in lose_one(case.problem, stays)]
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("losing one domain after another", total=None)
+        answers = lose_one(
+            case.problem,
+            stays,
+            namespace()[0],
+            min(os.cpu_count() or 1, _WORKERS),
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    found = [_lost(case, loss, gpus.tolist()) for loss in answers]
     return sorted(found, key=lambda it: (it.factory, it.level, -it.fallen, -it.gpus, it.domain))
 
 

@@ -31,8 +31,8 @@ class _Entry:
     group: int  # where those of a packed pool stay, else -1
 
 
-class Losses:
-    """The losses of domains, one scenario each."""
+class Safe:
+    """Tells losses that let nobody fall, one scenario each."""
 
     def __init__(self, fleet: Fleet, stands: Standing) -> None:
         self.fleet, self.stands, self.problem = fleet, stands, fleet.problem
@@ -42,7 +42,7 @@ class Losses:
         waiting = np.flatnonzero(stands.waits & ~problem.frozen)
         self.waiting: Ints = waiting[np.argsort(problem.priority[waiting], kind="stable")]
 
-    def safe(self, domains: list[int]) -> set[int]:
+    def among(self, domains: list[int]) -> set[int]:
         """Those of the domains whose loss lets nobody fall."""
         if self.problem.changed.any() or self.stands.units[self.waiting].any():
             return set()  # somebody may yet move, or find room beside what is left of it

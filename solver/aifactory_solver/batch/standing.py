@@ -34,8 +34,8 @@ def carried_out(problem: Problem, solution: Solution) -> Problem:
 class Standing:
     """What stands, and which cells and units of it are below each domain."""
 
-    def __init__(self, problem: Problem, forest: Forest) -> None:
-        self.problem, self.forest = problem, forest
+    def __init__(self, problem: Problem) -> None:
+        self.problem, ancestors = problem, Forest(problem, np).ancestors
         self.units = _sums(problem.row_pool, problem.row_units, problem.pools)
         self.system = np.zeros(problem.pools, np.int64)  # of pools that have units
         self.system[problem.row_pool] = problem.cell_system[problem.row_cell]
@@ -46,13 +46,15 @@ class Standing:
         self.lost: list[dict[int, int]] = [{} for _ in range(problem.domains)]  # pool -> units of it below
         home = problem.cell_domain.tolist()
         for cell, domain in enumerate(home):
-            for d in forest.ancestors[domain]:
+            for d in ancestors[domain]:
                 self.cells[d].append(cell)
-        rows = (column.tolist() for column in (problem.row_cell, problem.row_pool, problem.row_units))
-        for row, (cell, pool, units) in enumerate(zip(*rows, strict=True)):
+        rows = zip(
+            problem.row_cell.tolist(), problem.row_pool.tolist(), problem.row_units.tolist(), strict=True
+        )
+        for row, (cell, pool, units) in enumerate(rows):
             self.rows_in[cell].append(row)
             self.rows_of[pool].append(row)
-            for d in forest.ancestors[home[cell]]:
+            for d in ancestors[home[cell]]:
                 self.lost[d][pool] = self.lost[d].get(pool, 0) + units
 
     def below_minimum(self, pool: Ints, cell: Ints, units: Ints) -> Bools:
@@ -84,51 +86,9 @@ class Standing:
             row_locked=problem.row_locked & ~gone,
         )
 
-    def signatures(self) -> list[object]:
-        """Of each domain; the same where losses are: of the same cells, or of identical siblings."""
-        problem, forest = self.problem, self.forest
-        cells = _rows(
-            problem.cell_units,
-            problem.cell_system,
-            problem.cell_watts,
-            problem.cell_cost,
-            problem.cell_carbon,
-            problem.cell_open,
-            forest.fabric_depth,
-        )
-        rows = _rows(
-            problem.row_pool,
-            problem.row_units,
-            problem.row_watts,
-            problem.row_locked,
-            problem.row_leave,
-            problem.row_fits,
-        )
-        domains = _rows(problem.limit, problem.level, problem.fixed_watts)
-        own: list[list[object]] = [[] for _ in domains]
-        for c, d in enumerate(problem.cell_domain.tolist()):
-            own[d].append((cells[c], sorted(rows[r] for r in self.rows_in[c])))
-        numbers: dict[str, int] = {}
-        inside = [0] * len(domains)
-        found: list[object] = list(range(len(domains)))
-        for d in range(len(domains) - 1, -1, -1):  # children come after their parents
-            children = forest.children[d]
-            key = repr((domains[d], sorted(map(repr, own[d])), sorted(inside[c] for c in children)))
-            inside[d] = numbers.setdefault(key, len(numbers))
-            same = [c for c in children if len(self.cells[c]) == len(self.cells[d])]
-            if same:
-                found[d] = found[same[0]]
-            elif problem.parent[d] >= 0:
-                found[d] = int(problem.parent[d]), inside[d]
-        return found
-
 
 def _sums(key: Ints, amounts: Ints, groups: int) -> Ints:
     """(groups,) sums of amounts by key."""
     total = np.zeros(groups, np.int64)
     np.add.at(total, key, amounts)
     return total
-
-
-def _rows(*columns: Ints | Bools) -> list[tuple[int, ...]]:
-    return list(zip(*(column.tolist() for column in columns), strict=True))

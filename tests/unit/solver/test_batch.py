@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from aifactory_solver.batch import Fleet, Loss, Rooms, carried_out, lose_one, place, would_fit
+from aifactory_solver.batch import Fleet, Rooms, carried_out, place, would_fit
 from aifactory_solver.batch.asks import Beside
 from aifactory_solver.batch.rooms import NEVER
-from aifactory_solver.batch.safe import Losses
+from aifactory_solver.batch.safe import Safe
 from aifactory_solver.batch.standing import Standing
 from aifactory_solver.check import validate, violations
 from aifactory_solver.check.facts import Facts
@@ -24,10 +24,8 @@ from aifactory_solver.strict.plain import solve
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.search import fits
 from unit.solver.brute import Brute, empty
-from unit.solver.build import Plan, World
-from unit.solver.halls import two_halls
 from unit.solver.test_check_counting import shrunk, tiny
-from unit.solver.worlds import afterwards, hard, worlds
+from unit.solver.worlds import hard, worlds
 
 some = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NONE = np.zeros(0, np.int64)
@@ -240,88 +238,7 @@ def test_beside_units_that_stay_a_pool_is_served_where_the_solver_would(problem:
             assert served[n, 0] == (more >= lacking and fits(finder, Ask(pool, system, more, kept, {})))
 
 
-# N-1
-
-
-def lost(made: World) -> dict[str, Loss]:
-    """The losses of the solver's plan, by path."""
-    plan: Plan = made.solve()
-    paths = list(made.domains)
-    return {paths[loss.domain]: loss for loss in lose_one(plan.problem, plan.solution)}
-
-
-def test_who_finds_free_room_is_protected() -> None:
-    found = lost(two_halls().pool("p", 50))
-    assert set(found) == {"a", "a/hall-1", "a/hall-2"}
-    assert found["a/hall-1"].protected
-    assert found["a/hall-2"].protected
-    assert sorted([found["a/hall-1"].gpus, found["a/hall-2"].gpus]) == [0, 50]
-    assert found["a"] == Loss(0, 50, (0,))
-
-
-def test_a_lower_pool_falls_for_a_higher_one() -> None:
-    made = two_halls().pool("high", 100, priority=9).pool("low", 100, priority=1, preemptible=True)
-    found = lost(made)
-    assert found["a/hall-1"].pools == found["a/hall-2"].pools == (1,)
-    assert found["a"].pools == (0, 1)
-
-
-def test_who_may_not_be_preempted_stays_and_the_higher_pool_falls() -> None:
-    found = lost(two_halls().pool("high", 100, priority=9).pool("low", 100, priority=1))
-    assert sorted([found["a/hall-1"].pools, found["a/hall-2"].pools]) == [(0,), (1,)]
-
-
-def test_growth_is_no_loss() -> None:
-    found = lost(two_halls().pool("p", 200, minimum=100))
-    assert found["a/hall-1"] == Loss(1, 100, ())
-    assert found["a"].pools == (0,)
-
-
-def test_who_waits_already_is_nobodys_loss() -> None:
-    found = lost(two_halls().pool("p", 100).pool("waits", 500))
-    assert found["a"].pools == (0,)
-
-
-def test_who_waits_may_take_what_a_loss_frees() -> None:
-    """The quota carries 100: with the hall of `low` lost, `high` takes its watts, and `low` falls."""
-    made = World().factory("a", 100).domain("a/hall-1").domain("a/hall-2")
-    made.slots("a/hall-1", 60).slots("a/hall-2", 100)
-    made.pool("low", 60, priority=1).pool("high", 100, priority=9).stands("low", "a/hall-1", 60)
-    assert lost(made)["a/hall-1"].pools == (0,)
-
-
-def test_a_spread_pool_falls_where_a_place_is_missing() -> None:
-    made = World().factory("a").slots("a", 9).factory("b").slots("b", 9)
-    assert lost(made.pool("p", 4, spread=2))["a"].pools == (0,)
-    assert lost(made.factory("c").slots("c", 9))["a"].protected
-
-
-def test_what_is_locked_is_lost_too() -> None:
-    made = two_halls().pool("p", 100).stands("p", "a/hall-1", 100, locked=True)
-    made.cells[1].units = 50
-    assert lost(made)["a/hall-1"].pools == (0,)
-
-
-def test_a_domain_without_cells_is_not_asked() -> None:
-    assert set(lost(two_halls().domain("a/office").pool("p", 1))) == {"a", "a/hall-1", "a/hall-2"}
-
-
-def test_identical_siblings_are_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = World().factory("a")
-    for hall in range(1, 5):
-        made.domain(f"a/hall-{hall}", 10).slots(f"a/hall-{hall}", 10)
-    made.pool("p", 40)
-    asked: list[int] = []
-
-    def safe(_: Losses, domains: list[int]) -> set[int]:
-        asked.extend(domains)
-        return set()
-
-    monkeypatch.setattr(Losses, "safe", safe)
-    found = lost(made)
-    assert len(found) == 5
-    assert len(asked) == 2
-    assert all(loss.pools == (0,) for loss in found.values())
+# Losses that let nobody fall
 
 
 def test_what_is_sure_is_what_the_plain_solver_decides() -> None:
@@ -332,9 +249,8 @@ def test_what_is_sure_is_what_the_plain_solver_decides() -> None:
         if seed % 2:
             problem = replace(problem, limit=3 * problem.limit, cell_units=problem.cell_units + 2)
         problem = carried_out(problem, solve(problem))
-        fleet = Fleet(problem, np)
-        stands = Standing(problem, fleet.forest)
-        for domain in Losses(fleet, stands).safe([d for d in range(problem.domains) if stands.lost[d]]):
+        stands = Standing(problem)
+        for domain in Safe(Fleet(problem, np), stands).among(losable(stands)):
             after = solve(stands.without(domain))
             below = Facts(stands.without(domain), after).below_minimum & ~stands.waits
             sure, differ = sure + 1, differ + bool(below.any())
@@ -344,18 +260,15 @@ def test_what_is_sure_is_what_the_plain_solver_decides() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(worlds())
-def test_losses_are_the_same_on_the_strict_namespace(problem: Problem) -> None:
+def test_what_is_sure_is_the_same_on_the_strict_namespace(problem: Problem) -> None:
     for array in vars(problem).values():
         if isinstance(array, np.ndarray):
             array.flags.writeable = False
-    plan = solve(problem)
-    assert lose_one(problem, plan) == lose_one(problem, plan, array_api_strict)
+    problem = carried_out(problem, solve(problem))
+    stands = Standing(problem)
+    found = [Safe(Fleet(problem, xp), stands).among(losable(stands)) for xp in (np, array_api_strict)]
+    assert found[0] == found[1]
 
 
-@some
-@given(worlds())
-def test_a_plan_that_is_carried_out_is_what_stands_afterwards(problem: Problem) -> None:
-    plan = solve(problem)
-    mine, other = carried_out(problem, plan), afterwards(problem, plan)
-    for name, array in vars(mine).items():
-        assert np.array_equal(array, getattr(other, name)) or name == "systems"
+def losable(stands: Standing) -> list[int]:
+    return [d for d in range(stands.problem.domains) if stands.lost[d]]
