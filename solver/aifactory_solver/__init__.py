@@ -12,12 +12,14 @@ from aifactory_solver.check import check
 from aifactory_solver.explain import Explainer, Shortage
 from aifactory_solver.improve import solve
 from aifactory_solver.problem import Problem, Solution, Topology
+from aifactory_solver.relax.shadow import ShadowPrices
 from aifactory_solver.strict.plain import solve as solve_plainly
 
 __all__ = [
     "Certificate",
     "Explainer",
     "Problem",
+    "ShadowPrices",
     "Shortage",
     "Solution",
     "Topology",

@@ -17,6 +17,7 @@ from aifactory_solver.question import Question, ask, held
 from aifactory_solver.relax.bound import Bound, Scenarios
 from aifactory_solver.relax.engine import Aim, Engine, aim_at_all
 from aifactory_solver.relax.relaxation import Relaxation, relax
+from aifactory_solver.relax.shadow import ShadowPrices, shadow_prices
 from aifactory_solver.relax.simplex import simplex
 from aifactory_solver.strict.forest import Forest
 
@@ -44,6 +45,7 @@ class Certificate:
     proved: int  # wished GPUs down to there
     wished: int  # GPUs of all minima
     next_more: int  # GPUs that the rest of the next band could have more, at most
+    prices: ShadowPrices | None = None  # what more room is worth to the first that wait; None for nothing
 
     def __str__(self) -> str:
         """One line for people."""
@@ -109,7 +111,16 @@ class Certifier:
         if stopped is not None:
             rest = (problem.priority <= stopped) & (self.band == self.band[problem.priority == stopped][0])
             more = self.bound(problem.priority > stopped, rest) - int(self.served[rest].sum())
-        return Certificate(tuple(found), through, int(wished.sum()), int(problem.minimum.sum()), max(0, more))
+        movable = Question(problem, self.left, self.slots, np.flatnonzero(self.open))
+        prices = shadow_prices(movable, self.forest, self.served, self.band)
+        return Certificate(
+            bands=tuple(found),
+            proved_through=through,
+            proved=int(wished.sum()),
+            wished=int(problem.minimum.sum()),
+            next_more=max(0, more),
+            prices=prices,
+        )
 
     def bound(self, above: Bools, target: Bools) -> int:
         """GPUs of minima that ``target`` (P,) could have while ``above`` (P,) are served as they are."""

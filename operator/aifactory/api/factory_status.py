@@ -2,10 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
-from aifactory.api.base import ATOMIC, Model, Tally
+from aifactory.api.base import ATOMIC, INT32_MAX, Model, SystemName, Tally
 from aifactory.api.conditions import Conditions
+
+_Digits = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")]  # a decimal number, quoted
+_Priority = Annotated[StrictInt, Field(ge=-INT32_MAX - 1, le=INT32_MAX)]
 
 
 class PowerStatus(Model):
@@ -32,6 +35,46 @@ class DomainPower(Model):
     """The limit in force, in IT watts."""
     committed: Tally = 0
     """IT watts committed there, with overhead."""
+
+
+class DomainPrice(Model):
+    """What more power would be worth in one domain instance."""
+
+    domain: Annotated[str, Field(max_length=128)] = ""
+    """Path of the domain instance, such as hall-2/row-5; empty: the factory's quota."""
+    gpus_per_megawatt: _Digits
+    """GPUs that each MW of IT power more would let be served there, as a decimal of three digits: "713"."""
+
+
+class SystemPrice(Model):
+    """What more units of one system would be worth."""
+
+    system: SystemName
+    """Name of the accelerator system."""
+    gpus_per_unit: _Digits
+    """GPUs that each unit more would let be served, where it helps most, limits as they are: "8"."""
+
+
+class PricesStatus(Model):
+    """Shadow prices: what more room here would be worth to the first pools that wait."""
+
+    highest_priority: _Priority
+    """The first priority of which GPUs wait that more room could let in."""
+    lowest_priority: _Priority
+    """The last priority that is counted with it: the end of its band."""
+    domains: Annotated[tuple[DomainPrice, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
+    """The limits that are worth most, dearest first. One that is not named is worth less or nothing."""
+    systems: Annotated[tuple[SystemPrice, ...], Field(max_length=64, json_schema_extra=ATOMIC)] = ()
+    """Systems of which units are short, dearest first. One that is not named is not short."""
+
+
+class EnergyStatus(Model):
+    """What the energy of the plan costs, at the meter and at peak load."""
+
+    cost_per_day: _Digits | None = None
+    """Money a day, in the currency of spec.energy.pricePerMWh. Left out where that is 0."""
+    carbon_kilograms_per_day: Tally | None = None
+    """Carbon dioxide a day, in kg. Left out where spec.energy.carbonGramsPerKWh is 0."""
 
 
 class FactoryPrinted(Model):
@@ -70,6 +113,10 @@ class AIFactoryStatus(Model):
     """GPUs of the plan."""
     pools: Tally = 0
     """Pools that stand here, wholly or in part."""
+    prices: PricesStatus | None = None
+    """Shadow prices of the plan that is certified. Left out where no more room here would help."""
+    energy: EnergyStatus | None = None
+    """What the energy of the units of the plan costs. Left out where spec.energy gives neither figure."""
     printed: FactoryPrinted | None = None
     """The columns of kubectl get, rounded for people. Programs read the exact fields."""
     conditions: Conditions = ()

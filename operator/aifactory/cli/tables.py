@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from decimal import Decimal
 
 from rich.console import Console
 from rich.table import Table
@@ -36,7 +37,11 @@ def _table(*columns: str) -> Table:
 
 def show_factories(console: Console, manifests: Manifests, plan: Plan, *, every_domain: bool) -> None:
     """Watts against limits: each factory, and its tightest domains or all of them."""
-    table = _table("FACTORY / DOMAIN", ">LIMIT", ">PLANNED", ">FREE", "LOAD", ">GPUS")
+    worth = {(f, d): gpus for f, prices in plan.prices.items() for d, gpus in prices.domains}
+    priced = every_domain and bool(worth)
+    table = _table(
+        "FACTORY / DOMAIN", ">LIMIT", ">PLANNED", ">FREE", "LOAD", ">GPUS", *[">+1 MW SERVES"] * priced
+    )
     for factory in manifests.factories:
         layout = lay_out(factory)
         watts, gpus = _loads(layout, plan)
@@ -55,9 +60,38 @@ def show_factories(console: Console, manifests: Manifests, plan: Plan, *, every_
                 show_power(max(0, instance.limit - watts[i])),
                 f"{bar:<{_BAR}} {share:5.1%}",
                 str(gpus[i]),
+                *[worth.get((factory.metadata.name, instance.name), "")] * priced,
                 style="bold" if not i else "",
             )
     console.print(table)
+    for line in (*_units_worth(plan, every_domain=every_domain), *_energy(plan)):
+        console.print(line, highlight=False, markup=False)
+
+
+def _units_worth(plan: Plan, *, every_domain: bool) -> list[str]:
+    """What one more unit would serve, where units are short."""
+    each = [
+        f"{system} in {factory} {gpus}"
+        for factory, prices in plan.prices.items()
+        for system, gpus in prices.systems
+    ]
+    return [f"GPUs that one more unit serves: {', '.join(each)}"] if each and every_domain else []
+
+
+def _energy(plan: Plan) -> list[str]:
+    """What the plan's energy costs per day: in all, and factory by factory where there are several."""
+    given = {
+        write.name: write.status["energy"]
+        for write in plan.statuses
+        if write.kind == "AIFactory" and "energy" in write.status
+    }
+    parts = []
+    for figure, what, unit in (("costPerDay", "cost", ""), ("carbonKilogramsPerDay", "carbon", " kg")):
+        each = {name: Decimal(energy[figure]) for name, energy in given.items() if figure in energy}
+        if each:
+            sites = ", ".join(f"{name} {amount}" for name, amount in each.items())
+            parts.append(f"{what} {sum(each.values())}{unit}{f' ({sites})' if len(each) > 1 else ''}")
+    return [f"Energy per day: {'; '.join(parts)}"] if parts else []
 
 
 def _loads(layout: Layout, plan: Plan) -> tuple[Counter[int], Counter[int]]:

@@ -1,12 +1,12 @@
 """Turns the world into a case: what a decision may change, what it has to count, and what is shut."""
 
 from collections import defaultdict
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from aifactory.decide.case import Case, Cell
+from aifactory.decide.energy import per_day
 from aifactory.decide.fleet import State, Unit, muster
 from aifactory.decide.layout import Group, Instance, Layout, lay_out
 from aifactory.decide.standing import spec_stamp
@@ -227,12 +227,11 @@ class _Builder:
         }
 
     def _energy(self, factory: str, watts: int) -> tuple[int, int]:
-        """(millionths of money, grams of CO2) a day of a unit, at the meter and at peak."""
-        spec = self.factories[factory].spec if factory in self.factories else None
-        if spec is None or spec.energy is None:
+        """(millionths of money, grams of CO2) a day of a unit."""
+        if factory not in self.factories:
             return 0, 0
-        kwh = watts * (spec.power.peak_pue or Fraction(1)) * 24 / 1000
-        return int(kwh * spec.energy.price_per_mwh * 1000), int(kwh * spec.energy.carbon_grams_per_kwh)
+        money, grams = per_day(self.factories[factory].spec, watts)
+        return int(money * 1_000_000), int(grams)
 
     # Units
 

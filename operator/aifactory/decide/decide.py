@@ -15,8 +15,9 @@ from aifactory.decide.fleet import State
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, certified, nothing_yet
 from aifactory.decide.placings import placings
-from aifactory.decide.plan import SLOW_START, Action, Event, Placing, Plan, StatusWrite
+from aifactory.decide.plan import SLOW_START, Action, Event, FactoryPrices, Placing, Plan, StatusWrite
 from aifactory.decide.pool_report import pool_facts, pool_status
+from aifactory.decide.prices import factory_prices
 from aifactory.decide.why import Why, why
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, Refused, World, key_of
@@ -48,14 +49,17 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
     advice = _advice(cases[1], answer, placed, now) if len(cases) > 1 else {}
     # 5. Why pools wait, and the statuses.
     explainer = Explainer(case.problem, solution)
-    proof = certified(answer)
-    statuses, events = _report(case, explainer, assignment, placed, advice, proof=proof, now=now)
+    prices = factory_prices(case, answer.certificate.prices if answer.certificate else None)
+    statuses, events = _report(
+        case, explainer, assignment, placed, advice, proof=certified(answer), prices=prices, now=now
+    )
     events = (*events, *release_events(case, actions))
     return Plan(
         placings=placed,
         actions=actions,
         statuses=statuses,
         events=events,
+        prices=prices,
         log=log,
         again_after=_again_after(case, actions, now),
     )
@@ -93,13 +97,15 @@ def _report(
     advice: dict[PoolKey, str],
     *,
     proof: Verdict,
+    prices: dict[str, FactoryPrices],
     now: datetime,
 ) -> tuple[tuple[StatusWrite, ...], tuple[Event, ...]]:
     statuses: list[StatusWrite] = []
     events: list[Event] = []
     ledger = Ledger(case)
     for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
-        write = factory_status(case, factory, ledger, assignment, placed, proof=proof, now=now)
+        worth = prices.get(factory.metadata.name)
+        write = factory_status(case, factory, ledger, assignment, placed, proof=proof, prices=worth, now=now)
         statuses.append(write)
         events += transitions(factory.status.wire().get("conditions", []), write, ("Ready", "WithinLimits"))
     for pool in sorted(case.world.pools, key=key_of):

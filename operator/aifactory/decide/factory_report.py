@@ -9,9 +9,11 @@ from aifactory.api.quantity import show_power
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions
+from aifactory.decide.energy import energy_status
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
-from aifactory.decide.plan import SLOW_START, Placing, StatusWrite
+from aifactory.decide.plan import SLOW_START, FactoryPrices, Placing, StatusWrite
+from aifactory.decide.prices import prices_status
 from aifactory.decide.releases import OVERDUE, hindrance
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey
@@ -27,6 +29,7 @@ def factory_status(
     placings: dict[PoolKey, tuple[Placing, ...]],
     *,
     proof: Verdict,
+    prices: FactoryPrices | None,
     now: datetime,
 ) -> StatusWrite:
     """The status of a factory whose spec makes sense; `proof` is what is proved about the whole plan."""
@@ -70,6 +73,10 @@ def factory_status(
         },
         "conditions": conditions(verdicts, before.get("conditions", []), meta.generation, now),
     }
+    if prices is not None:
+        status["prices"] = prices_status(prices)
+    if energy := energy_status(factory.spec, sum(p.watts for p in here)):
+        status["energy"] = energy
     first_sight = factory.status.observed_generation != meta.generation
     return StatusWrite("AIFactory", "", name, status, first=first_sight)
 

@@ -147,6 +147,16 @@ class Event:
 
 
 @dataclass(frozen=True)
+class FactoryPrices:
+    """What more room in one factory would be worth, dearest first; what is worth nothing is left out."""
+
+    highest: int  # the first priority that waits for such room
+    lowest: int  # the last one that is counted with it
+    domains: tuple[tuple[str, str], ...]  # (domain instance, GPUs for a MW more); "" is the quota
+    systems: tuple[tuple[str, str], ...]  # (system, GPUs for a unit more)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What one cycle decided.
 
@@ -158,5 +168,6 @@ class Plan:
     actions: tuple[Action, ...] = ()
     statuses: tuple[StatusWrite, ...] = ()
     events: tuple[Event, ...] = ()
+    prices: Mapping[str, FactoryPrices] = field(default_factory=dict)  # by factory, where there are any
     log: tuple[str, ...] = ()  # for operators only: may name pools of several tenants
     again_after: float | None = None  # seconds until something is due that no watch tells

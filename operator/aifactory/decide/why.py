@@ -1,6 +1,6 @@
 """Why a pool waits, in a word for programs and a sentence for people."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aifactory.api.catalogue import systems_of
 from aifactory.api.pool import GPUPool
@@ -27,6 +27,7 @@ class Why:
     needed: int = 0
     short_watts: int = 0
     short_units: int = 0
+    held_by_priority: int | None = None
 
     def wire(self) -> dict[str, object]:
         """As status.waiting has it."""
@@ -41,7 +42,8 @@ class Why:
             "shortWatts": self.short_watts,
             "shortUnits": self.short_units,
         }
-        return {key: value for key, value in fields.items() if value or key in ("reason", "message")}
+        given = {key: value for key, value in fields.items() if value or key in ("reason", "message")}
+        return given if self.held_by_priority is None else {**given, "heldByPriority": self.held_by_priority}
 
     @property
     def printed(self) -> str:
@@ -71,9 +73,10 @@ def why(case: Case, explainer: Explainer, key: PoolKey) -> Why:
             "UnknownSystem",
             f"No factory that may take the pool knows {' or '.join(pool.spec.systems)}.",
         )
-    return _shut(case, pool, {f.metadata.name for f in allowed}) or _short(
-        case, explainer.explain(index), pool, index
-    )
+    if shut := _shut(case, pool, {f.metadata.name for f in allowed}):
+        return shut
+    shortage = explainer.explain(index)
+    return _held(_short(case, shortage, pool, index), shortage)
 
 
 def _shut(case: Case, pool: GPUPool, allowed: set[str]) -> Why | None:
@@ -154,6 +157,15 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
         domain=instance.name,
         short_units=shortage.units_short or shortage.units - shortage.fits,
     )
+
+
+def _held(reason: Why, shortage: Shortage) -> Why:
+    """The same reason, with whose room would do; names no pool."""
+    held, missing = shortage.held_by_priority, shortage.units - shortage.fits
+    if held is None or reason.reason == "NeverFits":
+        return reason
+    room = f"Room for the missing {counted(missing, 'unit')} is held by pools of priority {held} or lower."
+    return replace(reason, message=f"{reason.message} {room}", held_by_priority=held)
 
 
 def _change(case: Case, shortage: Shortage) -> str:

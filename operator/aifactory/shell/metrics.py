@@ -23,6 +23,14 @@ _POWER: Final = {
     "reserved": "IT power committed, and planned but not yet ordered.",
 }
 
+_ENERGY: Final = {
+    "energy_cost_per_day": (
+        "costPerDay",
+        "Money a day for the energy of the plan, at the meter and at peak.",
+    ),
+    "carbon_kilograms_per_day": ("carbonKilogramsPerDay", "Carbon dioxide a day of that energy."),
+}
+
 
 class Metrics:
     """What this process counts and what the last cycle saw."""
@@ -128,6 +136,12 @@ class _Fleet(Collector):
             for factory in factories:
                 for tight in factory.status.get("tightest", ()):
                     family.add_metric([factory.name, tight["domain"]], tight[figure])
+            yield family
+        for metric, (figure, meaning) in _ENERGY.items():
+            family = GaugeMetricFamily(f"aifactory_{metric}", meaning, labels=["factory"])
+            for factory in factories:
+                if (amount := factory.status.get("energy", {}).get(figure)) is not None:
+                    family.add_metric([factory.name], float(amount))
             yield family
         states = Counter(pool_state(write) for write in self.statuses if write.kind == "GPUPool")
         pools = GaugeMetricFamily("aifactory_pools", "Pools by state.", labels=["state"])

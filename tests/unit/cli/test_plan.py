@@ -80,6 +80,35 @@ def test_raising_a_limit_by_the_named_watts_is_enough() -> None:
     assert plan(tight.replace("40k", str(raised - 1)), "-o", "json").exit_code == 3
 
 
+def test_every_domain_says_what_a_megawatt_more_would_serve() -> None:
+    """8 GPUs for 10 kW, in the halls, which bind, and not below the quota, which does not."""
+    text = FACTORY.replace("LIMIT", "30k") + pool("first", 48, priority=2) + pool("second", 8)
+    worth = {
+        line.split()[0]: line.split()[-1]
+        for line in plan(text, "--domains").stdout.splitlines()
+        if line.strip().startswith(("lab", "hall-"))
+    }
+    assert (worth["hall-1"], worth["hall-2"]) == ("800", "800")
+    assert worth["lab"] == "48"  # its GPUs: the last column is empty
+    assert "+1 MW" not in plan(text).stdout
+    assert "+1 MW" not in plan(FACTORY.replace("LIMIT", "30k") + pool("one", 48), "--domains").stdout
+
+
+def test_units_that_are_short_say_what_one_more_would_serve() -> None:
+    text = FACTORY.replace("LIMIT", "90k").replace("count: 2}", "count: 1}") + pool("first", 64, priority=2)
+    assert "GPUs that one more unit serves: box in lab 8" in plan(text + pool("last", 8), "--domains").stdout
+
+
+def test_one_line_says_what_the_energy_costs_per_day() -> None:
+    """Four nodes of 10 kW are 960 kWh a day, 9.6 times 100 kWh."""
+    site = FACTORY.replace("LIMIT", "60k") + "  energy: {pricePerMWh: 100, carbonGramsPerKWh: 50}\n"
+    one = plan(site + pool("one", 32))
+    assert "Energy per day: cost 96.00; carbon 48 kg\n" in one.stdout
+    two = plan(site + "---" + site.replace("name: lab", "name: other") + pool("one", 32)).stdout
+    assert "Energy per day: cost 96.00 (lab 96.00, other 0.00); carbon 48 kg (lab 48, other 0)\n" in two
+    assert "Energy" not in plan(FACTORY.replace("LIMIT", "60k") + pool("one", 32)).stdout
+
+
 def test_a_plan_fed_back_in_is_the_present_state_and_nothing_changes() -> None:
     first = plan(FACTORY.replace("LIMIT", "60k") + pool("one", 40) + pool("two", 24), "-o", "yaml")
     again = plan(first.stdout, "--diff")

@@ -143,3 +143,55 @@ def test_what_would_be_if_nothing_were_paused_is_asked_along_and_comes_from_the_
         cycle(it, nothing_yet)
     assert "2 units in dfw/hall" not in it.tells("b/bound", "Stalled")
     assert "2 units in dfw/hall" in it.tells("a/flexible", "Stalled")
+
+
+# Shadow prices
+
+
+def prices(it: Cluster, site: str) -> dict[str, str]:
+    """GPUs for a MW more by domain, and for a unit more by system."""
+    found = it.statuses[site].get("prices", {"domains": [], "systems": []})
+    return {
+        **{entry["domain"]: entry["gpusPerMegawatt"] for entry in found["domains"]},
+        **{entry["system"]: entry["gpusPerUnit"] for entry in found["systems"]},
+    }
+
+
+def test_the_limit_that_binds_says_what_more_of_it_is_worth() -> None:
+    """A box of 8 GPUs draws 10 W: 800,000 GPUs for each MW."""
+    site = factory("dfw", halls=2, hall=25, boxes=9)
+    it = cluster(site, factory("sjc", boxes=1), pool("a/t", boxes(4), priority=3), pool("b/late", boxes(2)))
+    it.edit("a/t", only_in=("dfw",)).edit("b/late", only_in=("dfw",))
+    for _ in range(4):
+        cycle(it, proved)
+    assert prices(it, "dfw") == {"hall-1": "800000", "hall-2": "800000"}
+    found = it.statuses["dfw"]["prices"]
+    assert (found["highestPriority"], found["lowestPriority"]) == (0, 0)
+    assert "prices" not in it.statuses["sjc"]
+    assert it.writes(decide(it.world(), it.now, proved)) == []
+
+
+def test_a_system_of_which_units_are_short_says_what_one_more_is_worth() -> None:
+    it = cluster(factory("dfw", boxes=2), pool("a/t", boxes(2), priority=3), pool("b/late"))
+    cycle(it, proved)
+    assert prices(it, "dfw") == {"box": "8"}
+
+
+def test_prices_go_with_the_certificate_and_with_the_last_pool_that_waits() -> None:
+    it = cluster(factory("dfw", boxes=2), pool("a/t", boxes(2), priority=3), pool("b/late"))
+    cycle(it, proved)
+    assert prices(it, "dfw")
+    cycle(it, better)  # nothing is proved (yet)
+    assert "prices" not in it.statuses["dfw"]
+    cycle(it, proved)
+    assert prices(it, "dfw")
+    it.delete("b/late")
+    cycle(it, proved)
+    assert "prices" not in it.statuses["dfw"]
+
+
+def test_a_status_names_the_dearest_limits_only_and_a_plan_all() -> None:
+    it = cluster(factory("dfw", halls=40, hall=10, boxes=2), pool("a/t", boxes(45), at_least=boxes(45)))
+    plan = cycle(it, proved)
+    assert len(it.statuses["dfw"]["prices"]["domains"]) == 16
+    assert len(plan.prices["dfw"].domains) == 40

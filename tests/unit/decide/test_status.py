@@ -200,6 +200,33 @@ def test_the_tightest_are_the_domains_nearest_to_their_limits() -> None:
     ]
 
 
+def test_the_energy_of_the_plan_has_its_price_and_its_carbon_at_the_meter() -> None:
+    """A megawatt of IT power is 30 MWh a day with a PUE of 1.25."""
+    hungry = {"box": {"maxWatts": 500_000}}
+    energy = {"pricePerMWh": "42.50", "carbonGramsPerKWh": 380}
+    site = factory("dfw", quota=5_000_000, pue="1.25", hall=5_000_000, boxes=4, systems=hungry, energy=energy)
+    it = settled(site, pool("a/t", boxes(2)))
+    assert it.statuses["dfw"]["energy"] == {"costPerDay": "1275.00", "carbonKilogramsPerDay": 11400}
+    it.delete("a/t").settle()
+    assert it.statuses["dfw"]["energy"] == {"costPerDay": "0.00", "carbonKilogramsPerDay": 0}
+
+
+@pytest.mark.parametrize(
+    ("energy", "given"),
+    [
+        (None, []),
+        ({}, []),
+        ({"pricePerMWh": "50"}, ["costPerDay"]),
+        ({"carbonGramsPerKWh": 30}, ["carbonKilogramsPerDay"]),
+    ],
+)
+def test_what_a_factory_does_not_give_it_does_not_cost(
+    energy: dict[str, object] | None, given: list[str]
+) -> None:
+    it = settled(DFW.but(energy=energy), pool("a/t"))
+    assert list(it.statuses["dfw"].get("energy", {})) == given
+
+
 def test_what_is_planned_and_not_ordered_yet_is_reserved() -> None:
     it = settled(DFW.but(quota=40), pool("a/soft", boxes(3), preemptible=True), linger=3)
     it.apply(pool("b/high", boxes(2), priority=1))

@@ -117,6 +117,22 @@ def test_a_pool_that_is_larger_than_all_there_is_counts_what_is_missing() -> Non
     assert (found["reason"], found["shortUnits"]) == ("NeverFits", 6 - 4)  # were nothing else there
 
 
+def test_whose_room_would_do_is_said_by_priority() -> None:
+    there = [pool("b/low", boxes(1), priority=1), pool("b/high", boxes(2), priority=7)]
+    found = waiting(DFW, *there, pool("a/t", boxes(3), priority=3))
+    assert found["heldByPriority"] == 7
+    assert found["message"].endswith("Room for the missing 2 units is held by pools of priority 7 or lower.")
+    found = waiting(DFW, *there, pool("a/t", boxes(2), priority=3))
+    assert found["heldByPriority"] == 1
+
+
+@pytest.mark.parametrize("wish", [boxes(4), boxes(9)])
+def test_nobody_is_in_the_way_of_what_would_not_fit_anyway(wish: int) -> None:
+    found = waiting(DFW.but(quota=35), pool("b/there"), pool("a/t", wish))
+    assert "heldByPriority" not in found
+    assert "held by" not in found["message"]
+
+
 def test_growth_that_waits_says_why_too() -> None:
     found = waiting(DFW.but(quota=30), pool("b/there"), pool("a/t", boxes(3), at_least=boxes(2)))
     assert (found["reason"], found["shortWatts"]) == ("InsufficientPower", 10)

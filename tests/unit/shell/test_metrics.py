@@ -37,6 +37,18 @@ def test_power_is_shown_in_watts_by_factory() -> None:
     assert 'aifactory_pools{state="ready"} 1.0' in shown
 
 
+def test_the_cost_of_energy_is_shown_where_it_is_known() -> None:
+    metrics = Metrics()
+    energy = {"costPerDay": "1275.00", "carbonKilogramsPerDay": 11400}
+    priced = StatusWrite("AIFactory", "", "sjc-1", {"energy": energy})
+    metrics.cycle_ended(Plan(statuses=(DFW, priced)))
+    shown = [line for line in lines(metrics) if "per_day{" in line]
+    assert shown == [
+        'aifactory_energy_cost_per_day{factory="sjc-1"} 1275.0',
+        'aifactory_carbon_kilograms_per_day{factory="sjc-1"} 11400.0',
+    ]
+
+
 def test_a_factory_that_is_gone_is_not_shown() -> None:
     metrics = Metrics()
     metrics.cycle_ended(Plan(statuses=(DFW,)))

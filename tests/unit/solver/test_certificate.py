@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 
 from aifactory_solver import certify, solve, solve_plainly
 from aifactory_solver.certificate import Certificate, Certifier
-from aifactory_solver.exact import answer
+from aifactory_solver.exact import Budget, answer
 from aifactory_solver.problem import Problem
 from aifactory_solver.question import ask, held, replaced
 from aifactory_solver.relax.pdhg import pdhg
@@ -46,7 +46,9 @@ def test_what_is_proved_holds_against_the_exact_optimum(batch: int) -> None:
         problem = world(knobs, seed)
         plan = solve_plainly(problem)
         question = ask(problem, plan)
-        best = replaced(question, plan, answer(question, 10.0, held(question, plan)).plan)
+        exact = answer(question, Budget(iterations=1_000_000), held(question, plan))
+        assert exact.carbon_proved
+        best = replaced(question, plan, exact.plan)
         proof = certify(problem, plan)
         for v in np.unique(problem.priority)[::-1].tolist():
             if proof.proved_through is None or v < proof.proved_through:
