@@ -66,6 +66,11 @@ class Minima:
     def _place(self, p: int) -> bool:
         """Serve one pool's minimum if that is possible; whether it is served."""
         run, room, layout = self.run, self.room, self.layout
+        if layout.spread[p] and run.cut(p) and not self._mend(p):
+            before = room.held(p)
+            settle_spread(room, p)
+            if room.held(p) < before:
+                self._leaves(p)
         below = run.below_minimum(p)
         if below and run.cut(p):
             self._return(p)
@@ -102,6 +107,27 @@ class Minima:
                 settle_spread(room, p)
                 if room.held(p) < least:
                     room.load(saved)
+
+    def _mend(self, p: int) -> bool:
+        """A spread pool that was cut finds other places beside what it keeps, so that this can stay."""
+        run, room, layout = self.run, self.room, self.layout
+        held, system = room.places(p), room.system(p)
+        if system is None or room.new_of[p] or layout.frozen[p] or layout.changed[p]:
+            return False
+        by_place, k = run.spread_of(p, held), layout.spread[p]
+        if -1 in by_place:
+            return False
+        even = k * (max(by_place.values()) - 1) + 1  # the fewest units of which this is a share
+        for units in (room.stood_of[p] + int(self.problem.displaced[p]), even):
+            for ask in run.asks(p, held, gpus=max(units, even) * layout.gpus[system]):
+                found = find(run.finder(), ask) if ask.units > 0 else None
+                if found is not None and self._even(p, held, found):
+                    room.add(p, found)
+                    return True
+        least = run.asks(p, held)
+        if run.below_minimum(p) and all(sum(held.values()) + ask.units >= even for ask in least):
+            return self._by_preemption(p, least, [])
+        return False
 
     def _keep_size(self, p: int) -> None:
         """Moving is milder than shrinking: what a limit or a drain cut finds free room elsewhere."""

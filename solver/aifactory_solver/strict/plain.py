@@ -45,8 +45,7 @@ def empty(run: Run) -> None:
     for r in np.flatnonzero(problem.row_leave & ~problem.row_locked).tolist():
         run.room.keep(r, 0)
         run.displaced.add(run.layout.row_pool[r])
-    for p in sorted(run.displaced):
-        settle_spread(run.room, p)
+    _settle(run)
 
 
 def shrink(run: Run) -> None:
@@ -87,12 +86,18 @@ def shed(run: Run) -> None:
             room.keep(r, stays)
             if stays < stands[r]:
                 run.displaced.add(p)
-        if p in run.displaced:
-            settle_spread(room, p)
+    _settle(run)
     for p in sorted(run.displaced):
         system = room.system(p)
         if system is not None and 0 < layout.wish(p, system) < layout.spread[p]:
             give_up(room, p)  # it can never stand again
+
+
+def _settle(run: Run) -> None:
+    """What was cut of a spread pool waits until its turn makes it whole again, unless nothing can."""
+    for p in sorted(run.displaced):
+        if run.layout.frozen[p] or run.layout.changed[p]:
+            settle_spread(run.room, p)
 
 
 def grow(run: Run) -> None:

@@ -197,10 +197,6 @@ class Preemption:
         room, layout = self.room, self.layout
         if room.new_of[pool]:
             return True  # may lose more than what others need
-        if layout.spread[pool] and (
-            room.kept_of[pool] < room.stood_of[pool] or bool(room.problem.uprooted[pool])
-        ):
-            return True  # likewise
         for r in room.rows_of[pool]:
             if room.stays(r):
                 cell = layout.row_cell[r]

@@ -224,6 +224,33 @@ def test_numbers_that_no_split_allows_are_skipped() -> None:
     assert places(2, 3, 1).pool("p", 9, minimum=3, spread=3).solve().total("p") == 5
 
 
+def test_a_spread_pool_that_loses_one_place_keeps_the_others() -> None:
+    # What it keeps is not free for others, though it could not stand there alone.
+    made = places(1, 0, 2).pool("waits", 1, priority=2).pool("p", 2, priority=1, spread=2)
+    made.stands("p", "a", 1).stands("p", "b", 1)
+    plan = made.solve()
+    assert plan.kept("p") == {"a": 1}
+    assert plan.new("p") == {"c": 1}
+    assert plan.holds("waits") == {"c": 1}
+
+
+def test_a_spread_pool_that_loses_one_place_keeps_the_others_where_a_lower_pool_has_to_go() -> None:
+    made = places(1, 0, 1).pool("p", 2, priority=2, spread=2)
+    made.pool("low", 1, priority=1, preemptible=True)
+    made.stands("p", "a", 1).stands("p", "b", 1).stands("low", "c", 1)
+    plan = made.solve()
+    assert plan.kept("p") == {"a": 1}
+    assert plan.new("p") == {"c": 1}
+
+
+def test_a_spread_pool_that_finds_no_other_place_leaves_all_of_them() -> None:
+    made = places(1, 0).pool("p", 2, priority=2, spread=2).pool("low", 1, priority=1)
+    made.stands("p", "a", 1).stands("p", "b", 1)
+    plan = made.solve()
+    assert plan.total("p") == 0
+    assert plan.holds("low") == {"a": 1}
+
+
 def test_a_loss_does_not_shrink_a_spread_pool() -> None:
     made = places(50, 50).pool("p", 6, minimum=2, spread=2).stands("p", "a", 4)
     plan = made.solve()
