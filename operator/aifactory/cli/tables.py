@@ -65,7 +65,7 @@ def show_factories(console: Console, manifests: Manifests, plan: Plan, *, every_
             )
     console.print(table)
     for line in (*_units_worth(plan, every_domain=every_domain), *_energy(plan)):
-        console.print(line, highlight=False, markup=False)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _units_worth(plan: Plan, *, every_domain: bool) -> list[str]:
