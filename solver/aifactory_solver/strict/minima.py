@@ -85,11 +85,15 @@ class Minima:
             return True
         held = room.places(p)
         moving = layout.changed[p] and p not in run.settled
-        around = [] if moving and run.misfits(p) else run.asks(p, held)
+        misfits = moving and run.misfits(p)
+        around = [] if misfits else run.asks(p, held)
         movable = run.cut(p) or moving
         fixed = run.fixed(p)
         whole = run.asks(p, fixed) if movable and held != fixed else []
         if self._in_free_room(p, around, whole) or self._by_preemption(p, around, whole):
+            return True
+        beside = run.asks(p, held) if misfits else []  # as long as no place fits all of it
+        if beside and (self._in_free_room(p, beside, []) or self._by_preemption(p, beside, [])):
             return True
         if held and run.cut(p):
             self._give_up(p)
