@@ -47,6 +47,7 @@ class Case:
     """One instance as arrays. The bound is on GPUs served to minima by band, where it is known beforehand."""
 
     problem: Problem
+    pools: tuple[str, ...]  # their names
     bound_by_band: tuple[int, ...] | None = None
 
 
@@ -76,5 +77,6 @@ def world(named: Named) -> World:
 
 def case(named: Named) -> Case:
     """The instance as arrays."""
-    problem = build(world(named)).problem
-    return Case(problem, demand_by_band(problem) if named.profile in FULL else None)
+    built = build(world(named))
+    problem, names = built.problem, tuple(pool.metadata.name for pool in built.pools)
+    return Case(problem, names, demand_by_band(problem) if named.profile in FULL else None)

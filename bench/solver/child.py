@@ -20,6 +20,8 @@ from bench.solver.cases import Case, Named, case
 from bench.solver.measure import Measure, measure, weighted
 from bench.solver.peers import METHODS
 
+LISTED = 2  # bands of which the pools that wait are listed, in instances of
+MANY = 5_000  # pools and more
 WARM_UP_TO = 60  # seconds: what takes longer is run only once, and counts as warm
 
 
@@ -53,13 +55,18 @@ def run(instance: Case, method: str, budget: float) -> dict[str, Any]:
 
 
 def _worth(instance: Case, plan: Solution, found: Measure, *, proved: bool) -> dict[str, Any]:
-    bound, most = instance.bound_by_band, None
+    bound, most, missing = instance.bound_by_band, None, None
     if bound is not None:
         most = float(weighted(bound))
     elif proved:
         certifier = Certifier(instance.problem, plan, simplex)
         bound = tuple(band.bound for band in certifier.certificate().bands)
         most = certifier.weighted()
+        missing = (
+            [(instance.pools[it.pool], it.gpus, it.proved) for it in certifier.missing(LISTED)]
+            if len(instance.pools) >= MANY
+            else None
+        )
     return {
         "served_by_band": found.minima_by_band,
         "bound_by_band": bound,
@@ -67,6 +74,7 @@ def _worth(instance: Case, plan: Solution, found: Measure, *, proved: bool) -> d
         "inversions": found.inversions + found.free_room_misses,
         "moved": found.moved,
         "evicted": found.evicted,
+        "missing": missing,
     }
 
 

@@ -30,6 +30,7 @@ FIELDS = (
     "moved",
     "evicted",
     "peak_mb",
+    "missing",  # [pool, GPUs that it lacks, proved to wait], of the top two bands of large instances
 )
 NAMES = FIELDS[:6]  # together they name a row
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
@@ -63,8 +64,23 @@ def page(rows: list[Row]) -> str:
     ]
     groups = sorted(_grouped(rows, "scale", "profile", "event").items(), key=_by_scale)
     for (scale, profile, event), group in groups:
-        parts += [f"## {scale}, {profile}, {event}\n", table(group), ""]
+        parts += [f"## {scale}, {profile}, {event}\n", table(group), "", *_missing(group)]
     return "\n".join(parts)
+
+
+def _missing(rows: list[Row]) -> list[str]:
+    """Who waits in the top two bands, and whether that is proved."""
+    listed = [row for row in rows if row.get("missing")]
+    if not listed:
+        return []
+    lines = ["Pools of the top two bands that wait, and what each lacks:", ""]
+    for row in listed:
+        pools = "; ".join(
+            f"{name} {gpus:,} GPUs ({'proved' if proved else 'not proved'})"
+            for name, gpus, proved in row["missing"]
+        )
+        lines.append(f"- {row['method']}, seed {row['seed']}, {row['budget_s']:g} s: {pools}")
+    return [*lines, ""]
 
 
 _HEAD = """\

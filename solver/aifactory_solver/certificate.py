@@ -37,6 +37,15 @@ class Band:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A pool whose minimum is not served."""
+
+    pool: int
+    gpus: int  # that it lacks
+    proved: bool  # that it has to wait
+
+
+@dataclass(frozen=True)
 class Certificate:
     """What is proved about the service of minima."""
 
@@ -143,6 +152,21 @@ class Certifier:
         found = float(Bound(relaxation, self.xp)(prices, scenario, whole=(0,)))
         alone = int(most[target & self.able].sum())
         return given + min(alone, int(np.floor(found * (1 + _HAIR) + _HAIR)))
+
+    def missing(self, bands: int) -> list[Missing]:
+        """The pools of the first bands that wait, highest priority first.
+
+        Each is proved to wait if no plan serves it beside all that this one serves: every higher priority as
+        well, and as many GPUs of its equals.
+        """
+        problem, found = self.problem, []
+        waiting = np.flatnonzero((self.band < bands) & (self.served < problem.minimum))
+        for p in waiting[np.lexsort((waiting, -problem.priority[waiting]))].tolist():
+            target = np.arange(problem.pools) == p
+            most = self.bound((problem.priority >= problem.priority[p]) & ~target, target)
+            lacks = int(problem.minimum[p] - self.served[p])
+            found.append(Missing(p, lacks, most < int(problem.minimum[p])))
+        return found
 
     def weighted(self) -> float:
         """A bound on the sum of 4^(4 - band) times the GPUs of minima: one number to compare solvers by."""

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from aifactory_solver import certify, solve, solve_plainly
+from aifactory_solver.bands import BANDS
 from aifactory_solver.certificate import Certificate, Certifier
 from aifactory_solver.exact import Budget, answer
 from aifactory_solver.problem import Problem
@@ -54,6 +55,23 @@ def test_what_is_proved_holds_against_the_exact_optimum(batch: int) -> None:
             if proof.proved_through is None or v < proof.proved_through:
                 break
             assert served(problem, plan, v) == served(problem, best, v)
+
+
+def test_who_is_proved_to_wait_waits_in_every_plan_that_is_as_good_above() -> None:
+    proved = served = 0
+    for seed in range(60):
+        problem = world(Knobs(2, 4, 2, 10, standing=0.0, tightness=0.6, changes=frozenset()), seed)
+        plain, best = (Certifier(problem, plan(problem), simplex) for plan in (solve_plainly, solve))
+        for it in plain.missing(BANDS):
+            assert it.gpus == problem.minimum[it.pool] - plain.served[it.pool]
+            above = (problem.priority >= problem.priority[it.pool]) & (np.arange(problem.pools) != it.pool)
+            sums = [np.bincount(mine.at[above], mine.served[above]) for mine in (plain, best)]
+            if np.all(sums[1] >= sums[0]):
+                waits = best.served[it.pool] < problem.minimum[it.pool]
+                assert waits or not it.proved
+                served += not waits
+            proved += it.proved
+    assert min(proved, served) > 5
 
 
 @some
