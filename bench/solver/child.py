@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aifactory_solver.certificate import Certifier
+from aifactory_solver.moves import forced_moves
 from aifactory_solver.problem import Solution
 from aifactory_solver.relax.simplex import simplex
 from bench.solver.cases import Case, Named, case
@@ -73,6 +74,7 @@ def _worth(instance: Case, plan: Solution, found: Measure, *, proved: bool) -> d
         "gap": None if most is None else round(1 - found.weighted / max(1.0, most), 6),
         "inversions": found.inversions + found.free_room_misses,
         "moved": found.moved,
+        "forced": forced_moves(instance.problem, plan) if instance.problem.rows else None,
         "evicted": found.evicted,
         "missing": missing,
     }

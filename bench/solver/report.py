@@ -30,6 +30,7 @@ FIELDS = (
     "moved",
     "evicted",
     "peak_mb",
+    "forced",  # GPUs that any plan moves in which pools lose what they lose in this one
     "missing",  # [pool, GPUs that it lacks, proved to wait], of the top two bands of large instances
 )
 NAMES = FIELDS[:6]  # together they name a row
@@ -90,7 +91,8 @@ Written by `python -m bench.solver --write` from `solver.json`. Medians over the
 to minima in each of five bands of priorities, from the top, in percent of what the best plan of the table
 serves there; the best is the one that serves more in the highest band that differs, so a lower band may well
 show more than 100 %. *of bound*: the same in percent of the bound that is proved for this plan. *gap*: to the
-bound, bands weighted 4 to 1. *waits*: inversions and free-room misses. *moved* and *evicted* are GPUs.
+bound, bands weighted 4 to 1. *waits*: inversions and free-room misses. *moved*, *forced* and *evicted* are
+GPUs; forced are those that any plan moves in which pools lose what they lose in this one.
 *seconds*: by the clock, in a process of its own that has solved the instance once; *cold* is that first
 time, and what takes longer than a minute is run only once. *memory*: the highest resident memory of that
 process, read from the kernel (VmHWM), less what it held with the instance loaded and nothing solved; the
@@ -119,6 +121,7 @@ _COLUMNS = (
     "gap",
     "waits",
     "moved",
+    "forced",
     "evicted",
     "memory",
 )
@@ -146,7 +149,7 @@ def table(rows: list[Row]) -> str:
             served or "-",
             bound or "-",
             _median(mine, "gap", "{:.3%}"),
-            *(_median(mine, field, "{:,.0f}") for field in ("inversions", "moved", "evicted")),
+            *(_median(mine, field, "{:,.0f}") for field in ("inversions", "moved", "forced", "evicted")),
             _median(mine, "peak_mb", "{:,.0f} MB"),
         ]
         lines.append(f"| {' | '.join(cells)} |")
@@ -172,7 +175,7 @@ def _shares(served: list[int], of: list[int]) -> tuple[float, ...]:
 
 
 def _median(rows: list[Row], field: str, form: str) -> str:
-    values = [row[field] for row in rows if row[field] is not None]
+    values = [row[field] for row in rows if row.get(field) is not None]
     return form.format(statistics.median(values)) if values else "-"
 
 
