@@ -1,7 +1,7 @@
 """The bugs that `seeded` sows: each is one attribute of one module, replaced."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,42 +9,7 @@ import numpy as np
 from aifactory.decide.fleet import Fleet, State
 from aifactory.decide.plan import Delete, Drain, Evict, Finalizer, Order
 from aifactory.decide.world import World
-
-Function = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Bug:
-    """``breaks`` makes the broken function out of the sound one."""
-
-    promise: str
-    name: str
-    module: str
-    attribute: str
-    breaks: Callable[[Function], Any]
-
-
-def column(name: str, change: Callable[[Any], Any]) -> Callable[[Function], Function]:
-    """A function that gives arrays by name, one of them changed."""
-
-    def breaks(sound: Function) -> Function:
-        def broken(*args: Any, **kwargs: Any) -> dict[str, Any]:
-            arrays: dict[str, Any] = sound(*args, **kwargs)
-            return {**arrays, name: change(arrays)}
-
-        return broken
-
-    return breaks
-
-
-def result(change: Callable[[Any], Any]) -> Callable[[Function], Function]:
-    """A function whose result is changed."""
-    return lambda sound: lambda *args, **kwargs: change(sound(*args, **kwargs))
-
-
-def instead(value: Any) -> Callable[[Function], Any]:
-    """Something else altogether."""
-    return lambda _: value
+from unit.bug import Bug, Function, column, instead, result
 
 
 def without(*kinds: type) -> Callable[[Function], Function]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from aifactory_solver import check, solve, solve_plainly
+from aifactory_solver.exact import SMALL
 from aifactory_solver.problem import Problem, Solution
 from aifactory_solver.question import Plan
 from aifactory_solver.relax.pdhg import pdhg
@@ -62,6 +63,27 @@ def test_flexible_pools_leave_the_scarce_system_to_those_that_need_it() -> None:
     made.pool("flexible", 10, systems=("one", "two")).pool("bound", 10, systems=("one",))
     plan = made.solve(solve)
     assert plan.totals("flexible", "bound") == [5, 10]  # units of two GPUs, and of one
+
+
+def test_the_relaxation_leads_where_an_exact_answer_is_out_of_reach() -> None:
+    """The same, and of two factories one that the others need, thirty times over."""
+    scarce = World()
+    near, far = scarce.factory("near"), scarce.factory("far")
+    for hall in range(30):
+        near.domain(f"near/hall-{hall}").slots(f"near/hall-{hall}", 4, "one").slots(
+            f"near/hall-{hall}", 2, "two"
+        )
+        far.domain(f"far/hall-{hall}").slots(f"far/hall-{hall}", 4, "one", cost=1)
+    for k in range(30):
+        scarce.pool(f"flexible-{k}", 4, systems=("one", "two"), factories=("near",))
+        scarce.pool(f"anywhere-{k}", 4)
+    for k in range(30):
+        scarce.pool(f"bound-{k}", 4, factories=("near",))
+    problem = scarce.problem()
+    assert problem.pools * problem.cells > SMALL
+    plain, led = (scarce.solve(solver) for solver in (solve_plainly, solve))
+    assert sum(led.totals(*(f"bound-{k}" for k in range(30)))) == 120
+    assert value(problem, led.solution) > value(problem, plain.solution)
 
 
 def test_a_rock_is_placed_before_the_sand() -> None:

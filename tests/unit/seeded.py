@@ -1,7 +1,7 @@
-"""Bugs sown on purpose, and whether the tests of this folder notice them.
+"""Bugs sown on purpose, and whether the tests of their folder notice them.
 
-``python -m unit.decide.seeded [WORD ...]`` prints a table, with words only of the bugs whose name has one of
-them, and exits with 1 if a bug goes unnoticed.
+``python -m unit.seeded decide|solver [WORD ...]`` prints a table, with words only of the bugs whose name has
+one of them, and exits with 1 if a bug goes unnoticed.
 """
 
 import contextlib
@@ -16,12 +16,19 @@ from unittest.mock import patch
 
 import pytest
 
-from unit.decide.bugs import BUGS, Bug
+from unit.bug import Bug
 
-HERE = Path(__file__).parent
-ORDER = ["test_power", "test_minima_and_growth", "test_calm", "test_shedding", "test_draining", "test_paused"]
-ORDER += ["test_topology", "test_ownership", "test_deletion", "test_stamps", "test_status", "test_waiting"]
-ORDER += ["test_crashes", "test_histories"]
+# The quick files first: the first failure is enough.
+ORDER = {
+    "decide": (
+        "power minima_and_growth calm shedding draining paused topology ownership deletion stamps status "
+        "waiting crashes histories"
+    ),
+    "solver": (
+        "targets spread giving_way serving what_is_best moves explain prices lose_one space improve "
+        "certificate relax exact batch always metamorphic"
+    ),
+}
 
 
 @contextlib.contextmanager
@@ -46,27 +53,28 @@ class Failures:
             self.names.append(report.nodeid)
 
 
-def failures(*options: str) -> list[str]:
-    """The tests of this folder that fail."""
+def failures(folder: str, *options: str) -> list[str]:
+    """The tests of a folder that fail."""
     found = Failures()
-    files = [str(HERE / f"{name}.py") for name in ORDER]
+    files = [str(Path(__file__).parent / folder / f"test_{name}.py") for name in ORDER[folder].split()]
     with contextlib.redirect_stdout(io.StringIO()):
         pytest.main(["-q", "--no-header", "-p", "no:cacheprovider", *options, *files], plugins=[found])
     return found.names
 
 
-def main(wanted: list[str]) -> int:
+def main(folder: str, *wanted: str) -> int:
     """Sow and test, one bug after the other."""
-    anyway = failures()
+    bugs: tuple[Bug, ...] = import_module(f"unit.{folder}.bugs").BUGS
+    anyway = failures(folder)
     skipped = [f"--deselect={name}" for name in anyway]
     print(f"{len(anyway)} tests fail without any of these bugs and are left out.")
     missed = 0
-    for bug in BUGS:
+    for bug in bugs:
         if wanted and not any(word in bug.name for word in wanted):
             continue
         began = time.monotonic()
         with sown(bug):
-            found = failures("-x", *skipped)
+            found = failures(folder, "-x", *skipped)
         test = found[0].rsplit("/", 1)[-1] if found else ""
         missed += not found
         took = time.monotonic() - began
@@ -75,4 +83,4 @@ def main(wanted: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))
