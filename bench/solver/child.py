@@ -21,7 +21,7 @@ from bench.solver.cases import Case, Named, case
 from bench.solver.measure import Measure, measure, weighted
 from bench.solver.peers import METHODS
 
-LISTED = 2  # bands of which the pools that wait are listed, in instances of
+LISTED = 2  # bands of which the pools that wait are listed, in first plans of
 MANY = 5_000  # pools and more
 WARM_UP_TO = 60  # seconds: what takes longer is run only once, and counts as warm
 
@@ -63,11 +63,8 @@ def _worth(instance: Case, plan: Solution, found: Measure, *, proved: bool) -> d
         certifier = Certifier(instance.problem, plan, simplex)
         bound = tuple(band.bound for band in certifier.certificate().bands)
         most = certifier.weighted()
-        missing = (
-            [(instance.pools[it.pool], it.gpus, it.proved) for it in certifier.missing(LISTED)]
-            if len(instance.pools) >= MANY
-            else None
-        )
+        if not instance.problem.rows and len(instance.pools) >= MANY:
+            missing = [(instance.pools[it.pool], it.gpus, it.proved) for it in certifier.missing(LISTED)]
     return {
         "served_by_band": found.minima_by_band,
         "bound_by_band": bound,

@@ -31,7 +31,7 @@ FIELDS = (
     "evicted",
     "peak_mb",
     "forced",  # GPUs that any plan moves in which pools lose what they lose in this one
-    "missing",  # [pool, GPUs that it lacks, proved to wait], of the top two bands of large instances
+    "missing",  # [pool, GPUs that it lacks, proved to wait], of the top two bands of large first plans
 )
 NAMES = FIELDS[:6]  # together they name a row
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
