@@ -86,6 +86,21 @@ def test_the_relaxation_leads_where_an_exact_answer_is_out_of_reach() -> None:
     assert value(problem, led.solution) > value(problem, plain.solution)
 
 
+def test_what_is_hard_to_place_is_placed_first_where_an_exact_answer_is_out_of_reach() -> None:
+    """Best fit puts 3 with 2, so that neither 4 nor the other 3 leave a whole hall to the rock."""
+    made = World()
+    for k in range(30):
+        made.factory(f"f{k}")
+        for hall in range(3):
+            made.domain(f"f{k}/hall-{hall}").slots(f"f{k}/hall-{hall}", 6)
+        for priority, gpus in ((9, 3), (8, 2), (7, 4), (6, 3), (1, 6)):
+            made.pool(f"p-{k}-{priority}", gpus, priority=priority, pack="hall", factories=(f"f{k}",))
+    problem = made.problem()
+    assert problem.pools * problem.cells > SMALL
+    assert made.solve(solve_plainly).solution.new_units.sum() < 30 * 18
+    assert made.solve(solve).solution.new_units.sum() == 30 * 18
+
+
 def test_a_rock_is_placed_before_the_sand() -> None:
     """Three small pools that fit anywhere leave one whole hall to the one that needs it."""
     made = World().factory("a")
