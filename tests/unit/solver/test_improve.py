@@ -57,6 +57,16 @@ def test_any_engine_leads_to_a_sound_plan(problem: Problem) -> None:
     check(problem, solve(problem, engine=pdhg))
 
 
+@pytest.mark.parametrize("seed", [3, 978])
+def test_nothing_new_is_ordered_where_as_much_is_given_up(seed: int) -> None:
+    """In the second an exact answer would do so. What has to leave may be followed by something new."""
+    problem = hard(seed)
+    plan = solve(problem)
+    given_up = (plan.kept < problem.row_units) & ~problem.row_leave
+    gone = set(zip(problem.row_pool[given_up].tolist(), problem.row_cell[given_up].tolist(), strict=True))
+    assert gone.isdisjoint(zip(plan.new_pool.tolist(), plan.new_cell.tolist(), strict=True))
+
+
 def test_flexible_pools_leave_the_scarce_system_to_those_that_need_it() -> None:
     """First come first served would put the older pool on its better-listed system, which the other needs."""
     made = World().factory("a").slots("a", 10, "one").slots("a", 10, "two")
