@@ -56,6 +56,17 @@ def test_a_spread_pool_that_loses_one_place_keeps_the_others_where_a_lower_pool_
     assert plan.new("p") == {"c": 1}
 
 
+def test_a_spread_pool_that_loses_one_place_stays_on_its_system() -> None:
+    """Placed anew it would go to the system that it would rather have."""
+    made = World()
+    for name in "abcde":
+        made.factory(name, 0 if name == "b" else 9).slots(name, 2, "two" if name in "de" else "one")
+    made.pool("p", 4, spread=2, systems=("two", "one")).stands("p", "a", 2, "one").stands("p", "b", 2, "one")
+    plan = made.solve()
+    assert plan.kept("p") == {"a": 2}
+    assert plan.new("p") == {"c": 2}
+
+
 def test_a_spread_pool_that_finds_no_other_place_leaves_all_of_them() -> None:
     made = places(1, 0).pool("p", 2, priority=2, spread=2).pool("low", 1, priority=1)
     made.stands("p", "a", 1).stands("p", "b", 1)
