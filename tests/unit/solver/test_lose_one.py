@@ -20,6 +20,19 @@ from unit.solver.worlds import afterwards, hard, worlds
 NONE = np.zeros(0, np.int64)
 
 
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The domains that the engine is asked of, from now on."""
+    asked: list[int] = []
+    falls = Losses.falls
+
+    def counted(losses: Losses, domain: int) -> tuple[int, ...]:
+        asked.append(domain)
+        return falls(losses, domain)
+
+    monkeypatch.setattr(Losses, "falls", counted)
+    return asked
+
+
 def lost(made: World) -> dict[str, Loss]:
     """The losses of the solver's plan, by path."""
     plan: Plan = made.solve()
@@ -96,14 +109,7 @@ def test_domains_of_the_same_cells_are_asked_once(monkeypatch: pytest.MonkeyPatc
     for hall in range(1, 3):
         made.domain(f"a/hall-{hall}").domain(f"a/hall-{hall}/row", 10).slots(f"a/hall-{hall}/row", 10)
     made.pool("p", 20)
-    asked: list[int] = []
-    falls = Losses.falls
-
-    def counted(losses: Losses, domain: int) -> tuple[int, ...]:
-        asked.append(domain)
-        return falls(losses, domain)
-
-    monkeypatch.setattr(Losses, "falls", counted)
+    asked = watched(monkeypatch)
     found = lost(made)
     assert len(found) == 5
     assert len(asked) == 3
@@ -176,14 +182,7 @@ def test_workers_find_the_same_and_all_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_on_a_device_only_what_is_not_sure_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
-    falls = Losses.falls
-
-    def counted(losses: Losses, domain: int) -> tuple[int, ...]:
-        asked.append(domain)
-        return falls(losses, domain)
-
-    monkeypatch.setattr(Losses, "falls", counted)
+    asked = watched(monkeypatch)
     made = World().factory("a").slots("a", 9).factory("b").slots("b", 4).factory("c").slots("c", 4)
     plan = made.pool("large", 9).pool("small", 4, factories=("b", "c")).solve()
     found = lose_one(plan.problem, plan.solution, array_api_strict)
