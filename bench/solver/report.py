@@ -34,6 +34,7 @@ FIELDS = (
     "missing",  # [pool, GPUs that it lacks, proved to wait], of the top two bands of large first plans
 )
 NAMES = FIELDS[:6]  # together they name a row
+SHOWN = (50, 110)  # percent: the part of the shares that the picture shows
 FOLDER = Path(__file__).parents[2] / "docs" / "benchmarks"
 
 
@@ -60,7 +61,9 @@ def page(rows: list[Row]) -> str:
     parts = [
         _HEAD.format(
             machine=f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, "
-            f"Python {platform.python_version()}, NumPy {numpy.__version__}"
+            f"Python {platform.python_version()}, NumPy {numpy.__version__}",
+            least=SHOWN[0],
+            most=SHOWN[1],
         )
     ]
     groups = sorted(_grouped(rows, "scale", "profile", "event").items(), key=_by_scale)
@@ -88,19 +91,20 @@ _HEAD = """\
 # How well the solver places, beside its peers
 
 Written by `python -m bench.solver --write` from `solver.json`. Medians over the seeds. *served*: GPUs served
-to minima in each of five bands of priorities, from the top, in percent of what the best plan of the table
-serves there; the best is the one that serves more in the highest band that differs, so a lower band may well
-show more than 100 %. *of bound*: the same in percent of the bound that is proved for this plan. *gap*: to the
-bound, bands weighted 4 to 1. *waits*: inversions and free-room misses. *moved*, *forced* and *evicted* are
-GPUs; forced are those that any plan moves in which pools lose what they lose in this one.
+to minima in each of five bands of priorities, from the top, in percent of what the best plan of the instance
+serves there: one that is at its bound in every band, else the one that serves more in the highest band that
+differs. So a band may well show more than 100 %: that method served less of a higher priority. *of bound*:
+the same in percent of the bound that is proved for this plan. *gap*: to the bound, bands weighted 4 to 1.
+*waits*: inversions and free-room misses. *moved*, *forced* and *evicted* are GPUs; forced are those that any
+plan moves in which pools lose what they lose in this one.
 *seconds*: by the clock, in a process of its own that has solved the instance once; *cold* is that first
 time, and what takes longer than a minute is run only once. *memory*: the highest resident memory of that
 process, read from the kernel (VmHWM), less what it held with the instance loaded and nothing solved; the
 largest process that a method starts is added. Where a line has no numbers, the method gave no plan in time,
 or one that the checker does not let pass.
 
-In the pictures a dot is an instance, a tick the median; the project's own methods are red. A method without
-dots gave no plan.
+In the pictures a dot is an instance, a tick the median; the project's own methods are red. Shares below
+{least} % and above {most} % are drawn there. A method without dots gave no plan, or was not asked.
 
 ![GPUs served by band, of first plans](solver-bands.svg)
 
@@ -159,15 +163,20 @@ def table(rows: list[Row]) -> str:
 def reference(rows: list[Row]) -> dict[int, tuple[float, ...]]:
     """For each row with a plan, by its id: served by band, as shares of what the best plan serves there.
 
-    The best plan of an instance serves more in the highest band where two differ.
+    The best plan of an instance is at its bound in every band, else it serves more in the highest band where
+    two differ. The bound comes first, since plans alike by band can serve different priorities in a band.
     """
     shares = {}
     for same in _grouped(rows, "scale", "profile", "event", "seed").values():
         able = [row for row in same if row["served_by_band"] is not None]
-        best: list[int] = max((row["served_by_band"] for row in able), default=[])
+        best = max(able, key=lambda row: (_at_bound(row), row["served_by_band"]), default=Row())
         for row in able:
-            shares[id(row)] = _shares(row["served_by_band"], best)
+            shares[id(row)] = _shares(row["served_by_band"], best["served_by_band"])
     return shares
+
+
+def _at_bound(row: Row) -> bool:
+    return bool(row["bound_by_band"] == row["served_by_band"])
 
 
 def _shares(served: list[int], of: list[int]) -> tuple[float, ...]:
@@ -195,8 +204,6 @@ def _pictures(rows: list[Row], folder: Path, kind: str = "svg") -> None:
         return
     shares, methods = reference(first), sorted({row["method"] for row in first})
     lines = {method: i for i, method in enumerate(methods)}
-    seen = [100 * share for band in shares.values() for share in band]
-    limits = max(0.0, min(seen, default=0.0) - 2), max(seen, default=100.0) + 2
     height = 0.6 + 0.19 * len(methods)
     figure, axes = plt.subplots(
         len(groups), BANDS, figsize=(11, height * len(groups) + 0.5), sharex=True, sharey=True, squeeze=False
@@ -204,9 +211,10 @@ def _pictures(rows: list[Row], folder: Path, kind: str = "svg") -> None:
     for panels, ((scale, profile), group) in zip(axes, groups, strict=True):
         able = [row for row in group if id(row) in shares]
         for band, axis in enumerate(panels):
-            dots = [(100 * shares[id(row)][band], lines[row["method"]]) for row in able]
+            percent = [min(max(100 * shares[id(row)][band], SHOWN[0]), SHOWN[1]) for row in able]
+            dots = [(share, lines[row["method"]]) for share, row in zip(percent, able, strict=True)]
             _dots(axis, dots, methods)
-            axis.set(xlim=limits)
+            axis.set(xlim=(SHOWN[0] - 2, SHOWN[1] + 2))
             name = f"band {band + 1}" if band else f"{scale}, {profile}: band 1"
             axis.set_title(name, size=8, loc="left")
     for axis in axes[-1]:
@@ -232,13 +240,21 @@ def _by_scale(group: tuple[tuple[Any, ...], list[Row]]) -> tuple[int, tuple[Any,
 
 def _dots(axis: Any, dots: list[tuple[float, int]], methods: list[str]) -> None:
     """Values of each method on a line of its own, and a tick at their median."""
-    for i, method in enumerate(methods):
-        values = [value for value, line in dots if line == i]
-        colour = OURS if method.startswith("aifactory") else PEER
-        axis.plot(values, [i] * len(values), "o", color=colour, alpha=0.5, markersize=5, markeredgewidth=0)
-        if values:
-            axis.plot([statistics.median(values)], [i], "|", color=colour, markersize=11, markeredgewidth=2)
+    medians = [
+        (statistics.median(values), i)
+        for i in range(len(methods))
+        if (values := [value for value, line in dots if line == i])
+    ]
+    for colour in (OURS, PEER):  # all of a colour at once: each plot of its own makes the file larger
+        lines = {i for i, name in enumerate(methods) if name.startswith("aifactory") == (colour == OURS)}
+        for points, mark, style in (
+            (dots, "o", {"alpha": 0.5, "markersize": 5, "markeredgewidth": 0}),
+            (medians, "|", {"markersize": 11, "markeredgewidth": 2}),
+        ):
+            x, y = [value for value, i in points if i in lines], [i for _, i in points if i in lines]
+            axis.plot(x, y, mark, color=colour, **style)
     axis.set_yticks(range(len(methods)), methods, size=8)
     axis.set_ylim(len(methods) - 0.5, -0.5)
+    axis.tick_params(length=0)
     axis.tick_params(axis="x", labelsize=8)
-    axis.grid(visible=True, alpha=0.3)
+    axis.grid(visible=True, axis="x", alpha=0.3)

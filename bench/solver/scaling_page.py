@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.solver.drawing import pyplot, save
 from bench.solver.report import FOLDER
 
 Row = dict[str, Any]
@@ -94,13 +95,7 @@ def write(rows: list[Row], folder: Path = FOLDER) -> None:
 
 def picture(rows: list[Row], file: Path) -> None:
     """Seconds and memory over what grows, both axes logarithmic."""
-    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and needed here alone
-
-    mpl.use("svg")
-    mpl.rcParams["svg.hashsalt"] = "scaling"
-    from matplotlib import pyplot  # noqa: PLC0415
-
-    figure, axes = pyplot.subplots(2, 2, figsize=(9, 6), sharex="col", sharey="row")
+    figure, axes = pyplot().subplots(2, 2, figsize=(9, 6), sharex="col", sharey="row", layout="constrained")
     for column, grows in enumerate(("racks", "pools")):
         for axis, field, label in zip(axes[:, column], ("seconds", "peak_mb"), ("s", "MB"), strict=True):
             for i, (line, (what, along)) in enumerate(LINES.items()):
@@ -116,7 +111,5 @@ def picture(rows: list[Row], file: Path) -> None:
         for axis in axes.flat
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.tight_layout(rect=(0, 0.1, 1, 1))
-    figure.legend(labelled.values(), labelled.keys(), loc="lower center", ncols=2, frameon=False)
-    figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
-    pyplot.close(figure)
+    figure.legend(labelled.values(), labelled.keys(), loc="outside lower center", ncols=2)
+    save(figure, file)

@@ -83,6 +83,7 @@ Flag = StrictBool
 Count = Annotated[StrictInt, Field(ge=1, le=10_000)]
 Gpus = Annotated[StrictInt, Field(ge=0, le=10_000_000)]
 Tally = Annotated[StrictInt, Field(ge=0, le=LARGEST)]
+Priority = Annotated[StrictInt, Field(ge=-INT32_MAX - 1, le=INT32_MAX)]
 
 Path = Annotated[str, Field(max_length=80, pattern=names.PATH)]
 InstancePath = Annotated[str, Field(max_length=128, pattern=names.PATH)]

@@ -2,13 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import Field, StrictInt
+from pydantic import Field
 
-from aifactory.api.base import ATOMIC, INT32_MAX, Model, SystemName, Tally
+from aifactory.api.base import ATOMIC, Model, Priority, SystemName, Tally
 from aifactory.api.conditions import Conditions
 
 _Digits = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")]  # a decimal number, quoted
-_Priority = Annotated[StrictInt, Field(ge=-INT32_MAX - 1, le=INT32_MAX)]
 
 
 class PowerStatus(Model):
@@ -58,9 +57,9 @@ class SystemPrice(Model):
 class PricesStatus(Model):
     """Shadow prices: what more room here would be worth to the first pools that wait."""
 
-    highest_priority: _Priority
+    highest_priority: Priority
     """The first priority of which GPUs wait that more room could let in."""
-    lowest_priority: _Priority
+    lowest_priority: Priority
     """The last priority that is counted with it: the end of its band."""
     domains: Annotated[tuple[DomainPrice, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
     """The limits that are worth most, dearest first. One that is not named is worth less or nothing."""

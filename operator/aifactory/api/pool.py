@@ -7,7 +7,6 @@ from pydantic import Field, StrictInt
 from aifactory.api import checks
 from aifactory.api.base import (
     ATOMIC,
-    INT32_MAX,
     LIST_SET,
     FactoryName,
     Flag,
@@ -16,6 +15,7 @@ from aifactory.api.base import (
     LabelValue,
     Model,
     Path,
+    Priority,
     Rule,
     SystemName,
     list_map,
@@ -153,7 +153,7 @@ class GPUPoolSpec(Model):
     """What the GPUs are for. When a limit falls, of equal priorities DataProcessing gives way first, then
     Training, then Inference. Default: Training.
     """
-    priority: Annotated[StrictInt, Field(ge=-INT32_MAX - 1, le=INT32_MAX)] = 0
+    priority: Priority = 0
     """Who is served first and gives way last: the higher number. Any 32-bit integer, default: 0."""
     preemptible: Flag = False
     """True: a pool of higher priority may take this pool's units. False: only a lowered limit, a drain or

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, StrictInt
+from pydantic import Field
 
-from aifactory.api.base import ATOMIC, INT32_MAX, Model, Tally
+from aifactory.api.base import ATOMIC, Model, Priority, Tally
 from aifactory.api.conditions import Conditions
 
 
@@ -52,7 +52,7 @@ class Waiting(Model):
     """What is missing there, in IT watts."""
     short_units: Tally = 0
     """Units that are missing, where units are short and not power."""
-    held_by_priority: Annotated[StrictInt | None, Field(ge=-INT32_MAX - 1, le=INT32_MAX)] = None
+    held_by_priority: Priority | None = None
     """The lowest priority such that the pool would fit if all pools up to it were gone. Left out where it
     would not fit even then, or where nobody stands in its way.
     """

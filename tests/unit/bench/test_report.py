@@ -26,6 +26,13 @@ def test_shares_are_of_the_best_plan_of_the_table_and_of_the_own_bound() -> None
     assert "| c | 1 s | 1 | - | - | - | - |" in table(rows)
 
 
+def test_a_plan_at_its_bound_is_the_best_though_another_serves_more_of_a_band() -> None:
+    served = [10, 5, 0, 0, 0]
+    rows = [row("a", served, bound_by_band=served), row("b", [10, 10, 0, 0, 0])]
+    assert "| 100.0% 100.0% 100.0% 100.0% 100.0% | 100.0%" in table(rows)
+    assert "| 100.0% 200.0% 100.0% 100.0% 100.0% | - |" in table(rows)
+
+
 def test_rows_measured_again_replace_the_old_ones() -> None:
     old = [row("a", [1, 0, 0, 0, 0]), row("b", [2, 0, 0, 0, 0])]
     new = merged(old, [row("a", [3, 0, 0, 0, 0])])
