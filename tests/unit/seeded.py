@@ -1,7 +1,7 @@
 """Bugs sown on purpose, and whether the tests of their folder notice them.
 
-``python -m unit.seeded decide|solver [WORD ...]`` prints a table, with words only of the bugs whose name has
-one of them, and exits with 1 if a bug goes unnoticed.
+``python -m unit.seeded decide|solver|shell [WORD ...]`` prints a table, with words only of the bugs whose
+name has one of them, and exits with 1 if a bug goes unnoticed.
 """
 
 import contextlib
@@ -28,6 +28,7 @@ ORDER = {
         "targets spread giving_way serving what_is_best moves explain prices lose_one space improve "
         "certificate relax exact batch always metamorphic"
     ),
+    "shell": "planner",
 }
 
 
