@@ -283,7 +283,7 @@ def _small_world() -> World:
 
 def _command_line() -> str:
     parts = []
-    for command in ("plan", "systems", "run"):
+    for command in ("plan", "validate", "systems", "run"):
         shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "100", "NO_COLOR": "1"})
         lines = "\n".join(line.rstrip() for line in shown.stdout.strip("\n").splitlines())
         parts.append(f"## aifactory {command}\n\n```text\n{lines.strip()}\n```\n")

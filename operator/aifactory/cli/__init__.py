@@ -1,4 +1,4 @@
-"""The command line: `aifactory plan`, `aifactory systems`, `aifactory run`."""
+"""The command line: `aifactory plan`, `aifactory validate`, `aifactory systems`, `aifactory run`."""
 
 from aifactory.cli.app import app
 

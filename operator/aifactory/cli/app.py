@@ -5,6 +5,7 @@ import typer
 from aifactory.cli.plan import plan
 from aifactory.cli.run import run
 from aifactory.cli.systems import systems
+from aifactory.cli.validate import validate
 
 app = typer.Typer(
     name="aifactory",
@@ -14,5 +15,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(plan)
+app.command()(validate)
 app.command()(systems)
 app.command()(run)

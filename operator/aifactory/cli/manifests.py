@@ -113,7 +113,7 @@ def read(paths: list[Path]) -> Manifests:
             wrong.append(f"{source}: {obj['kind']} {obj['metadata']['name']} is there twice")
         objects.append(obj)
     if wrong:
-        raise BadInput("\n".join(wrong))
+        raise BadInput("\n".join((*wrong, *invalid)))
     return Manifests(
         tuple(factories.values()), tuple(pools.values()), tuple(objects), tuple(refused), tuple(invalid)
     )
