@@ -5,20 +5,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from aifactory_solver.strict.giving import give_up, settle_spread
-from aifactory_solver.strict.hopeless import Given, Hopeless
 from aifactory_solver.strict.layout import Units
-from aifactory_solver.strict.places import Ask
+from aifactory_solver.strict.moving import Moving
+from aifactory_solver.strict.places import Ask, Finder
 from aifactory_solver.strict.preempt import Preemption
 from aifactory_solver.strict.run import Run
-from aifactory_solver.strict.search import find
+from aifactory_solver.strict.search import find, fits
 
 
 class Minima:
     """Serves the minima of one solve.
 
     At its turn a pool is placed wherever that is possible at all: in free room, then by taking from lower
-    pools. A pool that goes whole or moves may free room for one that was asked before it; then all are
-    asked again, with those decisions standing.
+    pools. A pool that goes whole or moves may free room for one that was asked before it; then all are asked
+    again, with those decisions standing. After the second time only those from the first one on that may now
+    be served: large fleets need some ten times, and hardly anything changes before it.
     """
 
     def __init__(self, run: Run) -> None:
@@ -27,8 +28,9 @@ class Minima:
         self.layout = run.layout
         self.problem = run.problem
         self.freed = False  # somebody went or moved in this pass, for the first time
+        self._asked_again = False
         self._went: set[int] = set()
-        self._hopeless = Hopeless(run.room)
+        self._moving = Moving(run, self._place, self._settle)
 
     def place(self) -> None:
         """Serve what can be served, then let pools move whose own spec asks for another place."""
@@ -39,19 +41,37 @@ class Minima:
                 if not self.freed or all(served):
                     break
                 self._ask_again()
-            if not self._moves():
+            if not self._moving.move():
                 return
             self._ask_again()
 
     def _ask_again(self) -> None:
-        """Take back what was newly given, but not to pools that moved for good.
+        """Take back what was newly given, but not from pools that moved for good.
 
         And give back what was taken for it: another may be taken from this time.
         """
-        for p in [p for p in self.run.order if self.room.new_of[p]]:
-            if p not in self.run.settled:
-                self.room.drop_new(p)
+        room, order = self.room, self.run.order
+        given = {p: room.new[p].copy() for p in order if room.new_of[p] and p not in self.run.settled}
+        for p in given:
+            room.drop_new(p)
+        for p in order if self._asked_again else ():
+            room.add(p, given.get(p, {}))
+            if self._may_be_served(p):
+                if p in given:
+                    room.drop_new(p)
+                break
+        self._asked_again = True
         self.run.all_stay(but=self._went | self.run.displaced)
+
+    def _may_be_served(self, p: int) -> bool:
+        """Whether a pool that waits might fit, given what it may take and what those after it have."""
+        room, layout = self.room, self.layout
+        if layout.frozen[p] or not self.run.below_minimum(p):
+            return False
+        if room.stood_of[p] or layout.changed[p] or p in self.run.displaced:
+            return True
+        beneath = Finder.over(room.beneath(layout.priority[p]))
+        return any(fits(beneath, ask) for ask in self.run.asks(p, {}))
 
     def _concerned(self) -> Iterator[int]:
         """In their turn all pools but those that are served and stay untouched until then."""
@@ -125,7 +145,7 @@ class Minima:
         for units in (room.stood_of[p] + int(self.problem.displaced[p]), even):
             for ask in run.asks(p, held, gpus=max(units, even) * layout.gpus[system]):
                 found = find(run.finder(), ask) if ask.units > 0 else None
-                if found is not None and self._even(p, held, found):
+                if found is not None and run.even(p, held, found):
                     room.add(p, found)
                     return True
         least = run.asks(p, held)
@@ -211,75 +231,6 @@ class Minima:
                 return True
             self.room.load(saved)
         return False
-
-    # Pools whose own spec asks for another place
-
-    def _moves(self) -> bool:
-        """Move such pools where that can be; whether that may serve somebody who waits."""
-        run, layout = self.run, self.layout
-        waiting = [q for q in run.order if run.below_minimum(q) and not layout.frozen[q]]
-        self._hopeless.clear()
-        moved = False
-        for p in run.order:
-            if not layout.changed[p] or layout.frozen[p] or p in run.settled:
-                continue
-            if run.misfits(p) and not run.below_minimum(p):
-                moved = self._move(p, waiting) or moved
-        return moved and any(run.below_minimum(q) for q in waiting)
-
-    def _move(self, p: int, waiting: list[int]) -> bool:
-        """Move a served pool to a place that fits all it has and still wishes for.
-
-        Higher pools that wait are served from what it leaves before it looks for its own place.
-        """
-        run, room, layout = self.run, self.room, self.layout
-        fitting = {r for r in room.rows_of[p] if layout.row_fits[r] or layout.row_locked[r]}
-        system = room.system(p)
-        gpus = 0 if system is None else room.held(p) * layout.gpus[system]
-        saved, displaced = room.save(), set(run.displaced)
-        before = {r: room.stays(r) for r in room.rows_of[p]}
-        for stay in [fitting, set()] if any(room.stays(r) for r in fitting) else [set()]:
-            for r, n in before.items():
-                room.keep(r, n if r in stay or layout.row_locked[r] else 0)
-            served, given = self._serve_before(p, waiting, saved)
-            beside = room.places(p)
-            for ask in run.asks(p, beside, gpus=gpus):
-                found = Units() if ask.units <= 0 else find(run.finder(), ask)
-                if found is not None and self._even(p, beside, found):
-                    self._settle(p, found)
-                    self._hopeless.concede(given, layout.priority[p], everything=served)
-                    return True
-            room.load(saved)
-            run.displaced = displaced
-        return False
-
-    def _serve_before(self, p: int, waiting: list[int], saved: int) -> tuple[bool, Given]:
-        """Serve pools of higher priority from what a pool leaves; whether it serves any, and what is left.
-
-        One that is refused now does not fit either when the pool is back, or has found another place.
-        """
-        run, room, layout, hopeless = self.run, self.room, self.layout, self._hopeless
-        served, given = False, Given()
-        if not self.problem.preemptible[p]:  # else it is not in the way of higher pools as it is
-            hopeless.give(given, room.lost(saved))
-        for q in waiting:
-            if layout.priority[q] <= layout.priority[p] or not run.below_minimum(q):
-                continue
-            if q in hopeless and hopeless.stays_so(q, given):
-                continue
-            fresh = not (room.stood_of[q] or room.new_of[q] or layout.changed[q] or q in run.displaced)
-            before = room.save()
-            if self._place(q) or not fresh:
-                served = True
-                hopeless.give(given, room.lost(before))
-            elif not served:
-                hopeless.add(q, run.asks(q, {}))
-        return served, given
-
-    def _even(self, p: int, beside: Units, found: Units) -> bool:
-        """Whether no place of a spread pool ends above its share."""
-        held = self.run.spread_of(p, {c: beside.get(c, 0) + found.get(c, 0) for c in (*beside, *found)})
-        return not held or max(held.values()) <= -(-sum(held.values()) // self.layout.spread[p])
 
     def _settle(self, p: int, found: Units) -> None:
         self.room.add(p, found)

@@ -153,6 +153,11 @@ class Run:
                 by_place[group[cell]] = by_place.get(group[cell], 0) + n
         return by_place
 
+    def even(self, p: int, beside: Units, found: Units) -> bool:
+        """Whether no place of a spread pool ends above its share."""
+        held = self.spread_of(p, {c: beside.get(c, 0) + found.get(c, 0) for c in (*beside, *found)})
+        return not held or max(held.values()) <= -(-sum(held.values()) // self.layout.spread[p])
+
     def _outside(self, p: int, beside: Units) -> bool:
         return -1 in self.spread_of(p, beside)
 

@@ -19,6 +19,7 @@ class _Victim:
     """A pool that may have to give way."""
 
     pool: int
+    turn: int
     rank: int  # of its priority, 0 is the highest
     gpus: int  # of a unit
     had: int  # units
@@ -28,18 +29,15 @@ class _Victim:
 
 @dataclass(slots=True)
 class _Trial:
-    """Free watts and slots, and how much of each row the victims keep."""
+    """Free watts and slots, and what the victims keep."""
 
     left: "array[int]"  # (D,)
     free: "array[int]"  # (C,)
-    kept: dict[int, int]
+    kept: dict[int, int]  # units of each row
+    held: list[int]  # units of each victim, by turn
 
     def copy(self) -> "_Trial":
-        return _Trial(self.left[:], self.free[:], self.kept.copy())
-
-    def held(self, victim: _Victim) -> int:
-        kept = self.kept
-        return sum([kept[r] for r, _ in victim.rows])
+        return _Trial(self.left[:], self.free[:], self.kept.copy(), self.held[:])
 
 
 @dataclass(slots=True)
@@ -68,19 +66,20 @@ class Sharing:
             ranks.setdefault(room.layout.priority[pool], len(ranks))
             room.drop_new(pool)
         self._ranks = len(ranks)
-        self.victims = [self._victim(pool, ranks[room.layout.priority[pool]]) for pool in pools]
-        self._start = _Trial(room.space.left[:], room.space.free[:], {})
+        self.victims = [
+            self._victim(pool, turn, ranks[room.layout.priority[pool]]) for turn, pool in enumerate(pools)
+        ]
+        self._start = _Trial(room.space.left[:], room.space.free[:], {}, [v.had for v in self.victims])
         for victim in self.victims:
             self._start.kept.update(victim.rows)
             self._give_up(self._start, victim)
-        self._turn = {pool: turn for turn, pool in enumerate(pools)}
         self._settled: dict[tuple[int, ...], list[int]] = {}
 
-    def _victim(self, pool: int, rank: int) -> _Victim:
+    def _victim(self, pool: int, turn: int, rank: int) -> _Victim:
         room, layout = self.room, self.layout
         rows = [(r, room.stays(r)) for r in room.rows_of[pool]]
         system, had = layout.cell_system[layout.row_cell[rows[0][0]]], room.kept_of[pool]
-        return _Victim(pool, rank, layout.gpus[system], had, min(had, layout.least(pool, system)), rows)
+        return _Victim(pool, turn, rank, layout.gpus[system], had, min(had, layout.least(pool, system)), rows)
 
     def settle(self, near: Iterable[int]) -> None:
         """Let all keep whatever still fits, in their turn.
@@ -92,7 +91,7 @@ class Sharing:
         keepers = self._minima(trial, self.victims, refused)
         middle = trial.copy()
         self._growth(trial, keepers)
-        gone = [victim.rank for victim in self.victims if victim.least and not trial.held(victim)]
+        gone = [victim.rank for victim in self.victims if victim.least and not trial.held[victim.turn]]
         if gone:
             margin = min(gone)
             priority = next(self.layout.priority[v.pool] for v in self.victims if v.rank == margin)
@@ -116,7 +115,7 @@ class Sharing:
         """
         if any(end.kept[r] != middle.kept[r] for r, _ in last.rows):
             return False
-        if middle.held(last) < last.least:
+        if middle.held[last.turn] < last.least:
             return not self._may_fit(middle, last)
         layout, watts, slots = self.layout, dict[int, int](), dict[int, int]()
         for r, _ in last.rows:
@@ -124,17 +123,14 @@ class Sharing:
             slots[cell] = slots.get(cell, 0) + units
             for d in layout.chains[cell] if units else ():
                 watts[d] = watts.get(d, 0) + units * layout.row_watts[r]
-        turn = self._turn[last.pool]
         return not any(
-            self._lets_in(refusal, watts, slots)
-            for refusal in refused
-            if self._turn[refusal.victim.pool] > turn
+            self._lets_in(refusal, watts, slots) for refusal in refused if refusal.victim.turn > last.turn
         )
 
     def _lets_in(self, refusal: _Refusal, watts: dict[int, int], slots: dict[int, int]) -> bool:
         """Whether a refused minimum might fit with so much more room, row by row each for itself."""
         layout, victim = self.layout, refusal.victim
-        most = self._start.held(victim)
+        most = self._start.held[victim.turn]
         for (r, _), (more, free, left) in zip(victim.rows, refusal.rows, strict=True):
             cell = layout.row_cell[r]
             room = [n + watts.get(d, 0) for n, d in zip(left, layout.chains[cell], strict=True)]
@@ -144,20 +140,23 @@ class Sharing:
 
     def _best(self, best: _Trial, margin: int, last: list[_Victim]) -> _Trial:
         """The trial that costs least: the one that there is, or one in which a pool comes last."""
-        lost, start = self._lost(best), self._start.copy()
-        higher = self._minima(start, [victim for victim in self.victims if victim.rank < margin])
+        lost, before = self._lost(best), self._start.copy()
         equals = [victim for victim in self.victims if victim.rank == margin]
         lower = [victim for victim in self.victims if victim.rank > margin]
-        for victim in last:
-            trial = start.copy()
-            keepers = higher + self._minima(trial, [equal for equal in equals if equal is not victim])
+        keepers = self._minima(before, [victim for victim in self.victims if victim.rank < margin])
+        first = 0
+        for victim in last:  # in their turn, so that those before one need to be asked once only
+            turn = equals.index(victim)
+            keepers = keepers + self._minima(before, equals[first:turn])
+            first, trial = turn, before.copy()
+            others = self._minima(trial, equals[turn + 1 :])
             # From here on room only shrinks: a minimum that is lost by now stays so.
-            safe = self._lost(trial)[: margin + 1]
+            safe = self._lost_minima(trial, margin)
             if self._may_fit(trial, victim):
                 safe[margin] -= victim.least * victim.gpus
             if safe > lost[: margin + 1]:
                 continue
-            self._growth(trial, keepers + self._minima(trial, [*lower, victim]))
+            self._growth(trial, keepers + others + self._minima(trial, [*lower, victim]))
             loss = self._lost(trial)
             if loss < lost:
                 best, lost = trial, loss
@@ -165,13 +164,19 @@ class Sharing:
 
     def _lost(self, trial: _Trial) -> list[int]:
         """GPUs lost, in the order in which they matter: minima from the highest priority, then growth."""
-        lost, ranks = [0] * (2 * self._ranks), self._ranks
+        growth = [0] * self._ranks
         for victim in self.victims:
-            has, least = trial.held(victim), victim.least
-            if has < least:
-                lost[victim.rank] += (least - has) * victim.gpus
-                has = least
-            lost[ranks + victim.rank] += (victim.had - has) * victim.gpus
+            growth[victim.rank] += (victim.had - max(trial.held[victim.turn], victim.least)) * victim.gpus
+        return self._lost_minima(trial, self._ranks - 1) + growth
+
+    def _lost_minima(self, trial: _Trial, last: int) -> list[int]:
+        """GPUs lost of minima, from the highest priority to the one of a rank."""
+        lost, held = [0] * (last + 1), trial.held
+        for victim in self.victims:
+            if victim.rank > last:
+                break
+            if held[victim.turn] < victim.least:
+                lost[victim.rank] += (victim.least - held[victim.turn]) * victim.gpus
         return lost
 
     def _minima(
@@ -201,7 +206,7 @@ class Sharing:
                 self._give_back(trial, victim, victim.had, whole=False)
             if self.layout.spread[victim.pool]:
                 self._settle_spread(trial, victim)
-            if trial.held(victim) < victim.least:
+            if trial.held[victim.turn] < victim.least:
                 self._give_up(trial, victim)
 
     # Small steps
@@ -209,7 +214,7 @@ class Sharing:
     def _give_back(self, trial: _Trial, victim: _Victim, units: int, *, whole: bool) -> bool:
         """Let a pool keep up to ``units`` of what it had; ``whole``: all of them or nothing."""
         layout, kept, left = self.layout, trial.kept, trial.left
-        rest = units - trial.held(victim)
+        rest = units - trial.held[victim.turn]
         for r, had in victim.rows:
             if rest <= 0:
                 break
@@ -219,7 +224,7 @@ class Sharing:
             if more > 0:
                 more = min(more, min([left[d] for d in layout.chains[cell]]) // layout.row_watts[r])
                 if more > 0:
-                    self._keep(trial, r, kept[r] + more)
+                    self._keep(trial, victim, r, kept[r] + more)
                     rest -= more
         if whole and rest > 0:
             self._give_up(trial, victim)
@@ -241,12 +246,13 @@ class Sharing:
     def _give_up(self, trial: _Trial, victim: _Victim) -> None:
         for r, _ in victim.rows:
             if trial.kept[r] and not self.layout.row_locked[r]:
-                self._keep(trial, r, 0)
+                self._keep(trial, victim, r, 0)
 
-    def _keep(self, trial: _Trial, row: int, units: int) -> None:
+    def _keep(self, trial: _Trial, victim: _Victim, row: int, units: int) -> None:
         layout, more = self.layout, units - trial.kept[row]
         cell, watts, left = layout.row_cell[row], more * layout.row_watts[row], trial.left
         trial.kept[row] = units
+        trial.held[victim.turn] += more
         if layout.cell_open[cell]:
             trial.free[cell] -= more
         for d in layout.chains[cell]:
@@ -266,4 +272,4 @@ class Sharing:
             room.load(saved)
         for r, n in zip(rows, self._settled[key], strict=True):
             if n != trial.kept[r]:
-                self._keep(trial, r, n)
+                self._keep(trial, victim, r, n)

@@ -95,6 +95,13 @@ BUGS = (
         instead(0),
     ),
     Bug(
+        "priority",
+        "who is asked a third time stays as it was",
+        f"{SOLVER}strict.minima",
+        "Minima._may_be_served",
+        instead(lambda minima, p: False),
+    ),
+    Bug(
         "power",
         "a limit counts a watt too much",
         f"{SOLVER}strict.space",

@@ -233,6 +233,25 @@ def test_a_spread_pool_gives_nothing_back_where_locked_units_leave_no_other_spli
     assert made.solve().total("p") == 4
 
 
+# Asking again
+
+
+def test_room_that_is_free_only_after_two_others_went_is_the_higher_pools() -> None:
+    """Two pools leave for good, one because of the other; what the second leaves is asked for by two."""
+    made = World().factory("a").domain("a/hall").domain("a/hall/x").domain("a/hall/out").domain("a/y")
+    made.factory("b").slots("a/hall/x", 1).slots("a/y", 1).slots("a/hall/out", 2, is_open=False).slots("b", 1)
+    made.pool("first", 2, priority=5, factories=("a",)).pool("second", 1, priority=4, factories=("b",))
+    # It has lost a unit, and there is no other place in its hall: it goes, and `first` has room at last.
+    made.pool("packed", 2, priority=3, pack="hall", factories=("a",))
+    made.stands("packed", "a/hall/x", 1).stands("packed", "a/hall/out", 1, leave=True)
+    # It has lost a unit too. It would find another, were it not for `first`; so it goes as well.
+    made.pool("loose", 2, priority=2)
+    made.stands("loose", "b", 1).stands("loose", "a/hall/out", 1, leave=True)
+    made.pool("last", 1, priority=1, factories=("b",))
+    plan = made.solve()
+    assert plan.totals("first", "second", "packed", "loose", "last") == [2, 1, 0, 0, 0]
+
+
 # Who goes in whose stead
 
 

@@ -1,0 +1,82 @@
+"""Moves pools whose own spec has changed to where it now wants them."""
+
+from collections.abc import Callable
+
+from aifactory_solver.strict.hopeless import Given, Hopeless
+from aifactory_solver.strict.layout import Units
+from aifactory_solver.strict.run import Run
+from aifactory_solver.strict.search import find
+
+
+class Moving:
+    """Moves served pools, once all minima have been asked for.
+
+    ``place`` serves a waiting pool's minimum if that is possible, ``settle`` gives a pool its place for good.
+    """
+
+    def __init__(self, run: Run, place: Callable[[int], bool], settle: Callable[[int, Units], None]) -> None:
+        self.run, self.room, self.layout, self.problem = run, run.room, run.layout, run.problem
+        self._place, self._settle = place, settle
+        self._hopeless = Hopeless(run.room)
+
+    def move(self) -> bool:
+        """Move such pools where that can be; whether that may serve somebody who waits."""
+        run, layout = self.run, self.layout
+        waiting = [q for q in run.order if run.below_minimum(q) and not layout.frozen[q]]
+        self._hopeless.clear()
+        moved = False
+        for p in run.order:
+            if not layout.changed[p] or layout.frozen[p] or p in run.settled:
+                continue
+            if run.misfits(p) and not run.below_minimum(p):
+                moved = self._move(p, waiting) or moved
+        return moved and any(run.below_minimum(q) for q in waiting)
+
+    def _move(self, p: int, waiting: list[int]) -> bool:
+        """Move a served pool to a place that fits all it has and still wishes for.
+
+        Higher pools that wait are served from what it leaves before it looks for its own place.
+        """
+        run, room, layout = self.run, self.room, self.layout
+        fitting = {r for r in room.rows_of[p] if layout.row_fits[r] or layout.row_locked[r]}
+        system = room.system(p)
+        gpus = 0 if system is None else room.held(p) * layout.gpus[system]
+        saved, displaced = room.save(), set(run.displaced)
+        before = {r: room.stays(r) for r in room.rows_of[p]}
+        for stay in [fitting, set()] if any(room.stays(r) for r in fitting) else [set()]:
+            for r, n in before.items():
+                room.keep(r, n if r in stay or layout.row_locked[r] else 0)
+            served, given = self._serve_before(p, waiting, saved)
+            beside = room.places(p)
+            for ask in run.asks(p, beside, gpus=gpus):
+                found = Units() if ask.units <= 0 else find(run.finder(), ask)
+                if found is not None and run.even(p, beside, found):
+                    self._settle(p, found)
+                    self._hopeless.concede(given, layout.priority[p], everything=served)
+                    return True
+            room.load(saved)
+            run.displaced = displaced
+        return False
+
+    def _serve_before(self, p: int, waiting: list[int], saved: int) -> tuple[bool, Given]:
+        """Serve pools of higher priority from what a pool leaves; whether it serves any, and what is left.
+
+        One that is refused now does not fit either when the pool is back, or has found another place.
+        """
+        run, room, layout, hopeless = self.run, self.room, self.layout, self._hopeless
+        served, given = False, Given()
+        if not self.problem.preemptible[p]:  # else it is not in the way of higher pools as it is
+            hopeless.give(given, room.lost(saved))
+        for q in waiting:
+            if layout.priority[q] <= layout.priority[p] or not run.below_minimum(q):
+                continue
+            if q in hopeless and hopeless.stays_so(q, given):
+                continue
+            fresh = not (room.stood_of[q] or room.new_of[q] or layout.changed[q] or q in run.displaced)
+            before = room.save()
+            if self._place(q) or not fresh:
+                served = True
+                hopeless.give(given, room.lost(before))
+            elif not served:
+                hopeless.add(q, run.asks(q, {}))
+        return served, given
