@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from aifactory_solver.bands import BANDS
 from aifactory_solver.certificate import Certifier
 from aifactory_solver.moves import forced_moves
 from aifactory_solver.problem import Solution
@@ -61,7 +62,8 @@ def _worth(instance: Case, plan: Solution, found: Measure, *, proved: bool) -> d
         most = float(weighted(bound))
     elif proved:
         certifier = Certifier(instance.problem, plan, simplex)
-        bound = tuple(band.bound for band in certifier.certificate().bands)
+        proven = [band.bound for band in certifier.certificate().bands]
+        bound = tuple(proven + [0] * (BANDS - len(proven)))  # fewer priorities than bands
         most = certifier.weighted()
         if not instance.problem.rows and len(instance.pools) >= MANY:
             missing = [(instance.pools[it.pool], it.gpus, it.proved) for it in certifier.missing(LISTED)]

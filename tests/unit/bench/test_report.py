@@ -69,6 +69,11 @@ def test_a_method_is_measured(profile: str) -> None:
     assert (found["gap"] is None) == (profile == "many")
 
 
+def test_where_all_have_one_priority_the_other_bands_are_empty() -> None:
+    found = run(case(Named("S", "knapsack-subset-sum", 1)), "aifactory", 1.0)
+    assert found["bound_by_band"][1:] == found["served_by_band"][1:] == (0, 0, 0, 0)
+
+
 def test_the_command_line_measures_in_processes_of_their_own() -> None:
     words = ("--scale", "S", "--seeds", "1", "--methods", "greedy-keep,pop", "--profile", "many")
     done = subprocess.run(
