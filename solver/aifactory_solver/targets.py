@@ -1,6 +1,7 @@
 """A guide that follows what the relaxation would do."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,6 +12,14 @@ from aifactory_solver.strict.guide import Choices, Guide
 from aifactory_solver.strict.layout import Layout, Units
 
 _SOME = 0.5  # units of a target that count
+
+
+class Ranked(NamedTuple):
+    """Factories by what a unit costs there."""
+
+    least: float  # the price where it costs least
+    choices: Choices  # factories of equal price together, the cheapest first
+    at: dict[int, int]  # factory -> its place in choices
 
 
 class Advice:
@@ -39,11 +48,10 @@ class Advice:
             kinds.setdefault(key, len(kinds))
             for key in zip(layout.signature, layout.topology, layout.level, strict=True)
         ]
-        self._ranked: list[list[list[tuple[float, list[int]]] | None]]
-        self._ranked = [[None] * layout.systems for _ in kinds]
+        self._ranked: list[list[Ranked | None]] = [[None] * layout.systems for _ in kinds]
 
-    def rank(self, pool: int, system: int) -> list[tuple[float, list[int]]]:
-        """The factories that may serve a pool with a system by what a unit costs there; none is left out."""
+    def rank(self, pool: int, system: int) -> Ranked:
+        """The factories that may serve a pool with a system; none is left out."""
         ranked = self._ranked[self._kind[pool]]
         known = ranked[system]
         if known is None:
@@ -55,7 +63,10 @@ class Advice:
                     offer = table[f][system] if table is not None else -1
                     price = self._price[offer] if offer >= 0 else float("inf")
                     by_price.setdefault((price, place), []).append(f)
-            known = ranked[system] = [(price, by_price[price, place]) for price, place in sorted(by_price)]
+            order = sorted(by_price)
+            choices = [by_price[key] for key in order]
+            at = {f: i for i, factories in enumerate(choices) for f in factories}
+            known = ranked[system] = Ranked(order[0][0] if order else np.inf, choices, at)
         return known
 
 
@@ -91,10 +102,8 @@ class Targets(Guide):
         for place, s in enumerate(listed):
             n = max(1, units[s])
             meant = min(1.0, max(left[s].values()) / n) if left.get(s) else 0.0
-            ranked = self._rank(pool, s)
-            keys.append(
-                (-meant if meant > _SOME / n else 0.0, n * ranked[0][0] if ranked else np.inf, place, s)
-            )
+            price = n * self._rank(pool, s).least
+            keys.append((-meant if meant > _SOME / n else 0.0, price, place, s))
         return [key[-1] for key in sorted(keys)]
 
     def factories(self, pool: int, system: int, units: int) -> Choices:
@@ -103,14 +112,15 @@ class Targets(Guide):
         demand = self._demand.get(pool, -1)
         left = self._left[demand].get(system) if demand >= 0 else None
         if not left:
-            return [factories for _, factories in ranked]
-        allowed = self.layout.problem.allowed[pool]
-        some = [(t, f) for f, t in left.items() if t > _SOME and allowed[f]]
+            return ranked.choices
+        at = ranked.at
+        some = [(t, f) for f, t in left.items() if t > _SOME and f in at]
         whole = [f for t, f in some if t >= units - _SOME]
         parts = [[f] for t, f in sorted(some, reverse=True) if t < units - _SOME]
-        meant = {f for _, f in some}
-        others = [[f for f in factories if f not in meant] for _, factories in ranked]
-        return [choice for choice in [whole, *parts, *others] if choice]
+        others = ranked.choices.copy()
+        for _, meant in some:
+            others[at[meant]] = [f for f in others[at[meant]] if f != meant]
+        return [whole, *parts, *others]
 
     def took(self, pool: int, cell: int, units: int) -> None:
         """So much less is left of the target, if there was one."""

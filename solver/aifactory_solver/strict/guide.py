@@ -10,7 +10,7 @@ import numpy as np
 
 from aifactory_solver.strict.layout import Layout, Units
 
-Choices = list[list[int]]  # factories, those of equal rank together, best first
+Choices = list[list[int]]  # factories, those of equal rank together, best first; some may be empty
 
 
 class Guide:

@@ -104,6 +104,8 @@ class Minima:
                 self._keep_size(p)
             return True
         held = room.places(p)
+        if not held and self._as_meant(p):
+            return True
         moving = layout.changed[p] and p not in run.settled
         misfits = moving and run.misfits(p)
         around = [] if misfits else run.asks(p, held)
@@ -176,11 +178,19 @@ class Minima:
                     return
             room.load(saved)
 
+    def _as_meant(self, p: int) -> bool:
+        """Place a pool that holds nothing exactly where its guide wants it, if that serves and fits."""
+        layout, cells = self.layout, self.room.guide.cells(p)
+        systems = {layout.cell_system[cell] for cell in cells}
+        if len(systems) != 1 or not self._fit(cells):
+            return False
+        (system,) = systems
+        if sum(cells.values()) < min(layout.wish(p, system), layout.least(p, system)):
+            return False
+        self.room.add(p, cells)
+        return True
+
     def _in_free_room(self, p: int, around: list[Ask], whole: list[Ask]) -> bool:
-        cells = self.room.guide.cells(p)
-        if cells and any(self._answers(cells, ask) for ask in around) and self._fit(cells):
-            self.room.add(p, cells)
-            return True
         # Room that is there, then also room that is being vacated.
         for wait in (False, True) if self.run.vacating else (True,):
             for ask in around:
@@ -197,11 +207,6 @@ class Minima:
                         return True
                 self.room.load(saved)
         return False
-
-    def _answers(self, cells: Units, ask: Ask) -> bool:
-        """Whether these units are of the system and as many as a pool asks for that has no others."""
-        systems = {self.layout.cell_system[cell] for cell in cells}
-        return not ask.beside and systems == {ask.system} and sum(cells.values()) >= ask.units
 
     def _fit(self, cells: Units) -> bool:
         """Whether exactly these units fit into free room."""
