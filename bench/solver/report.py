@@ -12,6 +12,7 @@ import numpy
 
 from aifactory_solver.bands import BANDS
 from bench.solver.drawing import OURS, PEER, pyplot, save
+from bench.solver.instances import PROFILES
 
 Row = dict[str, Any]
 FIELDS = (
@@ -106,11 +107,13 @@ or one that the checker does not let pass.
 In the pictures a dot is an instance, a tick the median; the project's own methods are red. Shares below
 {least} % and above {most} % are drawn there. A method without dots gave no plan, or was not asked.
 
-![GPUs served by band, of first plans](solver-bands.svg)
+![GPUs served by band, of first plans of the hard instances](solver-bands.svg)
 
-![Seconds of first plans](solver-seconds.svg)
+![Seconds of first plans of the hard instances](solver-seconds.svg)
 
-Measured on: {machine}.
+Measured on: {machine}. Rows are
+kept until they are measured again, and the machines are shared and not equally fast: compare seconds within a
+table.
 """
 
 
@@ -196,9 +199,9 @@ def _grouped(rows: list[Row], *fields: str) -> dict[tuple[Any, ...], list[Row]]:
 
 
 def _pictures(rows: list[Row], folder: Path, kind: str = "svg") -> None:
-    """First plans: what each method serves, and how long it takes; a dot for each instance."""
+    """First plans of the hard instances: what each method serves, and how long it takes."""
     plt = pyplot()
-    first = [row for row in rows if row["event"] == "first"]
+    first = [row for row in rows if row["event"] == "first" and row["profile"] in PROFILES]
     groups = sorted(_grouped(first, "scale", "profile").items(), key=_by_scale)
     if not groups:
         return
