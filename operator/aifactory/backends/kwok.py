@@ -65,7 +65,7 @@ class Kwok:
 
     async def evict(self, evict: Evict) -> None:
         """Evict the pod."""
-        await self._client.evict(evict.pod.namespace, evict.pod.name)
+        await self._client.evict(evict.pod.namespace, evict.pod.name, evict.pod.uid)
 
     async def hold(self, hold: Hold) -> None:
         """Remove the pool's labels."""

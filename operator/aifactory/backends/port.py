@@ -48,8 +48,8 @@ class Client(Protocol):
     async def delete(self, kind: Kind, name: str, *, uid: str, version: str = "") -> None:
         """Delete an object, if it is still the one with this uid and, if given, resourceVersion."""
 
-    async def evict(self, namespace: str, name: str) -> None:
-        """Ask a pod to leave, as its disruption budgets allow."""
+    async def evict(self, namespace: str, name: str, uid: str) -> None:
+        """Ask a pod to leave, as its disruption budgets allow, if it is still the one with this uid."""
 
     async def kill(self, namespace: str, name: str, uid: str) -> None:
         """Delete a pod at once; one that is gone, or has come back as another one, is fine."""

@@ -150,12 +150,16 @@ class KubernetesClient:
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
         await self._write("DELETE", _path(kind, name=name), body, _JSON)
 
-    async def evict(self, namespace: str, name: str) -> None:
-        """Ask a pod to leave: 429 means not yet, 500 that two budgets cover it and it never will."""
+    async def evict(self, namespace: str, name: str, uid: str) -> None:
+        """Ask a pod to leave: 429 means not yet, 500 that two budgets cover it and it never will.
+
+        409 for another one that bears its name: a StatefulSet's next pod stands elsewhere by now.
+        """
         body = {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
             "metadata": {"namespace": namespace, "name": name},
+            "deleteOptions": {"preconditions": {"uid": uid}},
         }
         await self._write("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body, _JSON)
 

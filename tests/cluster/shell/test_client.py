@@ -160,14 +160,14 @@ class TestEviction:
     @pytest.fixture
     async def pod(
         self, client: KubernetesClient, kubectl: Kubectl, label: str, namespace: str
-    ) -> tuple[str, str]:
+    ) -> tuple[str, str, str]:
         await client.create(NODE, node(label, label))
         kubectl("wait", "--for=condition=Ready", f"node/{label}", "--timeout=30s")
         meta = {"name": "trainer", "namespace": namespace, "labels": {"app": "trainer"}}
         spec = {"nodeName": label, "containers": [{"name": "main", "image": "none"}]}
-        await client.create(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
+        made = await client.create(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
         kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
-        return namespace, "trainer"
+        return namespace, "trainer", made["metadata"]["uid"]
 
     @staticmethod
     def budget(kubectl: Kubectl, namespace: str, name: str) -> None:
@@ -183,13 +183,21 @@ class TestEviction:
         wait_until(counted, f"budget {name} counts the pod")
 
     async def test_without_a_budget_the_pod_goes(
-        self, client: KubernetesClient, pod: tuple[str, str]
+        self, client: KubernetesClient, pod: tuple[str, str, str]
     ) -> None:
         await client.evict(*pod)
-        assert (await refusal(client.evict("default", "no-such-pod"))).status == 404
+        assert (await refusal(client.evict("default", "no-such-pod", pod[2]))).status == 404
+
+    async def test_one_that_bears_the_name_of_another_stays(
+        self, client: KubernetesClient, pod: tuple[str, str, str]
+    ) -> None:
+        namespace, name, _ = pod
+        error = await refusal(client.evict(namespace, name, "00000000-0000-0000-0000-000000000000"))
+        assert error.status == 409
+        assert "deletionTimestamp" not in (await client.get(POD, name, namespace))["metadata"]
 
     async def test_a_budget_that_does_not_allow_it_is_named(
-        self, client: KubernetesClient, kubectl: Kubectl, pod: tuple[str, str]
+        self, client: KubernetesClient, kubectl: Kubectl, pod: tuple[str, str, str]
     ) -> None:
         self.budget(kubectl, pod[0], "hold-on")
         error = await refusal(client.evict(*pod))
@@ -197,7 +205,7 @@ class TestEviction:
         assert "budget hold-on" in error.message
 
     async def test_two_budgets_never_will(
-        self, client: KubernetesClient, kubectl: Kubectl, pod: tuple[str, str]
+        self, client: KubernetesClient, kubectl: Kubectl, pod: tuple[str, str, str]
     ) -> None:
         self.budget(kubectl, pod[0], "one")
         self.budget(kubectl, pod[0], "two")
