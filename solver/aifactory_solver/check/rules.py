@@ -87,7 +87,8 @@ def wish(facts: Facts) -> Iterator[str]:
     for pool in np.flatnonzero((facts.end_units > most) & ~problem.frozen).tolist():
         least = facts.least_units(pool, int(facts.unit_gpus[pool]))
         untouched = facts.end_units[pool] == facts.kept_units[pool] == facts.stood_units[pool]
-        if untouched and problem.spread[pool] and shrunk_to(facts, pool) < max(least, 1):
+        splits = problem.spread[pool] and facts.wish_units[pool]
+        if untouched and splits and shrunk_to(facts, pool) < max(least, 1):
             continue
         over = int(facts.end_units[pool] - most[pool])
         ends = f"ends with {facts.end_units[pool]} units"

@@ -19,7 +19,7 @@ def trim(room: Room, pool: int, units: int) -> None:
     """
     layout, left = room.layout, room.space.left
     rows = _loose(room, pool)
-    if layout.spread[pool]:
+    if layout.spread[pool] and units:
         _trim_spread(room, pool, units, rows, strict=False)
         return
     excess = room.held(pool) - units

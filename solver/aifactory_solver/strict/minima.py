@@ -156,13 +156,18 @@ class Minima:
         return False
 
     def _keep_size(self, p: int) -> None:
-        """Moving is milder than shrinking: what a limit or a drain cut finds free room elsewhere."""
+        """Moving is milder than shrinking: what a limit or a drain cut finds free room elsewhere.
+
+        And staying is milder than moving: some of it may fit again where it was.
+        """
         run, room, layout = self.run, self.room, self.layout
         system = room.system(p)
         if system is None or layout.spread[p] or room.new_of[p]:
             return
+        wish = layout.wish(p, system)
+        run.come_back(p, min(room.stood_of[p], wish))
         stood = room.stood_of[p] + int(self.problem.displaced[p])
-        gpus = min(stood, layout.wish(p, system)) * layout.gpus[system]
+        gpus = min(stood, wish) * layout.gpus[system]
         for ask in run.asks(p, room.places(p), gpus=gpus):
             found = find(run.finder(), ask) if ask.units > 0 else {}
             if found is not None:

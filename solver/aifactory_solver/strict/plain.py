@@ -89,8 +89,11 @@ def shed(run: Run) -> None:
     _settle(run)
     for p in sorted(run.displaced):
         system = room.system(p)
-        if system is not None and 0 < layout.wish(p, system) < layout.spread[p]:
-            give_up(room, p)  # it can never stand again
+        if system is None or not layout.spread[p]:
+            continue
+        wish = layout.wish(p, system)
+        if 0 < wish < layout.spread[p] or (room.held(p) > wish and not layout.frozen[p]):
+            give_up(room, p)  # it can never stand again, or what is left has no split up to its wish
 
 
 def _settle(run: Run) -> None:

@@ -274,6 +274,12 @@ def test_a_pool_of_nothing_holds_nothing() -> None:
     assert made.broken(p=1) == ["wish: pool 0 (priority 0) ends with 1 units, 1 above its wish of 0"]
 
 
+def test_a_spread_pool_of_nothing_holds_nothing_either() -> None:
+    made = site().pool("p", 0, spread=2, over="hall").stands("p", ROW_1, 1).stands("p", ROW_2, 1)
+    assert made.broken(p=0) == []
+    assert made.broken() == ["wish: pool 0 (priority 0) ends with 2 units, 2 above its wish of 0"]
+
+
 # 6 and 7: systems, factories, topology
 
 

@@ -52,6 +52,17 @@ def test_among_equals_of_one_purpose_the_younger_gives_way() -> None:
     assert made.solve().totals("middle", "young", "old") == [5, 0, 5]
 
 
+def test_what_fits_again_where_it_stood_does_not_move() -> None:
+    """The higher pool leaves the hall, and the lower one finds room there for half of what it lost."""
+    made = World().factory("a").domain("a/hall-1", 2).domain("a/hall-2", 3).domain("a/hall-3", 10)
+    made.slots("a/hall-1", 10, is_open=False).slots("a/hall-2", 10).slots("a/hall-3", 10)
+    made.pool("high", 3, priority=2, pack="hall").stands("high", "a/hall-1", 3)
+    made.pool("low", 4, minimum=1, priority=1).stands("low", "a/hall-1", 4)
+    plan = made.solve()
+    assert plan.holds("high") == {"a/hall-2": 3}
+    assert plan.holds("low") == {"a/hall-1": 2, "a/hall-3": 2}
+
+
 def test_moving_is_the_mildest() -> None:
     made = two_halls(8, 6).pool("low", 6, minimum=2, priority=1).pool("high", 5, priority=2)
     plan = made.stands("low", "a/hall-1", 6).stands("high", "a/hall-1", 5).solve()

@@ -25,6 +25,18 @@ def test_a_wish_for_fewer_units_than_places_never_fits() -> None:
     assert places(50, 50, 50).pool("p", 2, spread=3).solve().total("p") == 0
 
 
+def test_a_spread_pool_of_nothing_gives_up_all() -> None:
+    made = places(5, 5).pool("p", 0, spread=2).stands("p", "a", 1).stands("p", "b", 1)
+    assert made.solve().total("p") == 0
+
+
+def test_what_a_limit_leaves_of_a_spread_pool_is_not_above_its_wish() -> None:
+    """Two locked units and one in another place is a share, but one too many."""
+    made = places(5, 1).pool("p", 2, minimum=0, spread=2)
+    made.stands("p", "a", 2, locked=True).stands("p", "b", 2)
+    assert made.solve().holds("p") == {"a": 2}
+
+
 def test_the_minimum_of_a_spread_pool_is_a_unit_in_each_place() -> None:
     made = places(1, 1, 1).pool("p", 9, minimum=1, spread=3)
     assert made.solve().total("p") == 3
