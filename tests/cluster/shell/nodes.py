@@ -1,5 +1,6 @@
 """Orders for nodes, and a look at what has come of them."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from aifactory.api import names
@@ -7,6 +8,7 @@ from aifactory.backends import Backend
 from aifactory.decide.plan import NodeWish, Order
 from aifactory.decide.wish import annotations_of
 from aifactory.decide.world import Node, PoolKey, Slot
+from aifactory.shell.client import ApiError
 from unit.shell.made import STAMP
 
 
@@ -31,3 +33,14 @@ async def seen(driver: Backend, site: str) -> dict[int, Node]:
     """The nodes of a factory by slot."""
     nodes = (await driver.observe()).get(site, ())
     return {node.stamp.slot.slot: node for node in nodes if node.stamp}
+
+
+async def made(write: Callable[[], Awaitable[None]]) -> None:
+    """Make a write as cycles do: once more where somebody else's came between what it read and it."""
+    for _ in range(10):
+        try:
+            return await write()
+        except ApiError as error:
+            if error.status != 409:
+                raise
+    raise AssertionError("somebody else writes all the time")

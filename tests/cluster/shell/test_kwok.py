@@ -14,7 +14,7 @@ from aifactory.backends.kwok import FEW_NODES
 from aifactory.decide.plan import Cause, Delete, Drain, Hold, Relabel
 from aifactory.decide.world import Pod, Taint
 from aifactory.shell.client import ApiError
-from cluster.shell.nodes import order, seen
+from cluster.shell.nodes import made, order, seen
 
 Kubectl = Callable[..., str]
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -48,7 +48,7 @@ async def test_a_node_is_drained_and_then_deleted(driver: Backend, site: str) ->
     assert drained.unschedulable
     assert drained.stamp is not None
     assert drained.stamp.draining_since == NOW
-    await driver.delete(Delete(drained))
+    await made(lambda: driver.delete(Delete(drained)))
     assert await seen(driver, site) == {}
 
 
@@ -103,7 +103,7 @@ async def test_taints_are_changed_beside_those_of_others(
     node = (await seen(driver, site))[1]
     kubectl("taint", "node", node.name, "somebody=else:NoSchedule", "old=x:NoSchedule")
     wish = replace(order(site).wish, taints=(Taint("dedicated", "llm", "NoExecute"),))
-    await driver.relabel(Relabel(node, wish, (), ("old",)))
+    await made(lambda: driver.relabel(Relabel(node, wish, (), ("old",))))
     found = {taint.key for taint in (await seen(driver, site))[1].taints}
     assert {"somebody", "dedicated"} <= found
     assert "old" not in found
@@ -135,7 +135,8 @@ async def test_the_pods_that_have_to_leave_are_found(
     # One that came back under its old name, perhaps elsewhere, is another pod.
     again = Pod(namespace, "waits", node.name, uid="of-the-former-one")
     left = (goes, again, Pod(namespace, "gone", node.name, uid="x"))
-    await driver.delete(Delete((await seen(driver, site))[1], left))
+    drained = (await seen(driver, site))[1]
+    await made(lambda: driver.delete(Delete(drained, left)))
     assert kubectl("get", "pods", f"--namespace={namespace}", "--output=name").split() == ["pod/waits"]
     assert await seen(driver, site) == {}
 
