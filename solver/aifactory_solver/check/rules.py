@@ -81,14 +81,15 @@ def wish(facts: Facts) -> Iterator[str]:
     """A pool ends with no more units than cover its wish, unless it is paused or they are locked.
 
     A spread pool keeps more than its wish where no number up to it can be reached by giving units back.
+    A wish for nothing always can.
     """
     problem = facts.problem
     most = np.maximum(facts.wish_units, facts.locked_units)
     for pool in np.flatnonzero((facts.end_units > most) & ~problem.frozen).tolist():
         least = facts.least_units(pool, int(facts.unit_gpus[pool]))
         untouched = facts.end_units[pool] == facts.kept_units[pool] == facts.stood_units[pool]
-        splits = problem.spread[pool] and facts.wish_units[pool]
-        if untouched and splits and shrunk_to(facts, pool) < max(least, 1):
+        must_split = problem.spread[pool] and facts.wish_units[pool]
+        if untouched and must_split and shrunk_to(facts, pool) < max(least, 1):
             continue
         over = int(facts.end_units[pool] - most[pool])
         ends = f"ends with {facts.end_units[pool]} units"

@@ -19,7 +19,7 @@ class _Victim:
     """A pool that may have to give way."""
 
     pool: int
-    turn: int
+    turn: int  # its place among all of them, by `worth`
     rank: int  # of its priority, 0 is the highest
     gpus: int  # of a unit
     had: int  # units
