@@ -35,7 +35,8 @@ class Moving:
     def _move(self, p: int, waiting: list[int]) -> bool:
         """Move a served pool to a place that fits all it has and still wishes for.
 
-        Higher pools that wait are served from what it leaves before it looks for its own place.
+        Higher pools that wait are served from what it leaves before it looks for its own place. Where that
+        leaves no place for it, it looks without them: they were refused as it stood.
         """
         run, room, layout = self.run, self.room, self.layout
         fitting = {r for r in room.rows_of[p] if layout.row_fits[r] or layout.row_locked[r]}
@@ -44,18 +45,21 @@ class Moving:
         saved, displaced = room.save(), set(run.displaced)
         before = {r: room.stays(r) for r in room.rows_of[p]}
         for stay in [fitting, set()] if any(room.stays(r) for r in fitting) else [set()]:
-            for r, n in before.items():
-                room.keep(r, n if r in stay or layout.row_locked[r] else 0)
-            served, given = self._serve_before(p, waiting, saved)
-            beside = room.places(p)
-            for ask in run.asks(p, beside, gpus=gpus):
-                found = Units() if ask.units <= 0 else find(run.finder(), ask)
-                if found is not None and run.even(p, beside, found):
-                    self._settle(p, found)
-                    self._hopeless.concede(given, layout.priority[p], everything=served)
-                    return True
-            room.load(saved)
-            run.displaced = displaced
+            for first in (waiting, []):
+                for r, n in before.items():
+                    room.keep(r, n if r in stay or layout.row_locked[r] else 0)
+                served, given = self._serve_before(p, first, saved)
+                beside = room.places(p)
+                for ask in run.asks(p, beside, gpus=gpus):
+                    found = Units() if ask.units <= 0 else find(run.finder(), ask)
+                    if found is not None and run.even(p, beside, found):
+                        self._settle(p, found)
+                        self._hopeless.concede(given, layout.priority[p], everything=served)
+                        return True
+                room.load(saved)
+                run.displaced = set(displaced)
+                if not served:
+                    break
         return False
 
     def _serve_before(self, p: int, waiting: list[int], saved: int) -> tuple[bool, Given]:

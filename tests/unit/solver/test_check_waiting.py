@@ -77,6 +77,14 @@ def test_a_changed_pools_new_place_is_no_inversion() -> None:
     assert made.pool("high", 8, priority=2).broken({"low": {ROW_2: 6}}, low=0) == []
 
 
+def test_what_a_changed_pool_had_above_its_minimum_stands_in_its_new_place_too() -> None:
+    made = site(a=9).pool("low", 6, minimum=0, priority=1, changed=True).stands("low", ROW_1, 5)
+    made.pool("high", 8, priority=2)
+    assert made.broken({"low": {ROW_2: 5}}, low=0) == []
+    made.pools["high"].gpus = made.pools["high"].minimum = 4
+    assert [line.split(":")[0] for line in made.broken({"low": {ROW_2: 6}}, low=0)] == ["inversion"]
+
+
 def test_topology_counts_in_what_would_fit() -> None:
     made = site(a_hall1=5, a_hall2=5).pool("p", 6, pack="hall")
     assert made.broken() == []

@@ -205,6 +205,14 @@ def test_what_its_minimum_lacks_comes_beside_the_old_place_where_no_place_fits_a
     assert made.factory("b", 4).solve().holds("p") == {"b": 4}
 
 
+def test_what_a_changed_pool_had_is_no_growth_in_its_new_place() -> None:
+    """It has no minimum, and its new place is all that a higher pool lacks: like the old one it stands."""
+    made = World().factory("a", 5).factory("b", 5).slots("a", 9).slots("b", 9)
+    made.pool("p", 5, minimum=0, changed=True, factories=("b",)).stands("p", "a", 5, fits=False)
+    made.pool("high", 6, priority=9)
+    assert made.solve().holds("p") == {"b": 5}
+
+
 # Nothing at all
 
 
