@@ -161,18 +161,19 @@ class Minima:
         And staying is milder than moving: some of it may fit again where it was.
         """
         run, room, layout = self.run, self.room, self.layout
-        system = room.system(p)
-        if system is None or layout.spread[p] or room.new_of[p]:
+        if not room.stood_of[p] or layout.spread[p] or room.new_of[p]:
             return
+        system = layout.cell_system[layout.row_cell[room.rows_of[p][0]]]
         wish = layout.wish(p, system)
         run.come_back(p, min(room.stood_of[p], wish))
         stood = room.stood_of[p] + int(self.problem.displaced[p])
         gpus = min(stood, wish) * layout.gpus[system]
         for ask in run.asks(p, room.places(p), gpus=gpus):
-            found = find(run.finder(), ask) if ask.units > 0 else {}
-            if found is not None:
-                room.add(p, found)
-                return
+            if ask.system == system:
+                found = find(run.finder(), ask) if ask.units > 0 else {}
+                if found is not None:
+                    room.add(p, found)
+                    return
         if layout.topology[p] and not run.fixed(p):
             saved = run.vacate(p)
             for ask in run.asks(p, {}, gpus=gpus):

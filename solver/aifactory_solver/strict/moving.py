@@ -48,6 +48,7 @@ class Moving:
             for first in (waiting, []):
                 for r, n in before.items():
                     room.keep(r, n if r in stay or layout.row_locked[r] else 0)
+                room.drop_new(p)
                 served, given = self._serve_before(p, first, saved)
                 beside = room.places(p)
                 for ask in run.asks(p, beside, gpus=gpus):

@@ -94,7 +94,8 @@ def _could_have_stayed(problem: Problem, plan: Solution, pool: int) -> bool:
     facts = Facts(problem, plan)
     rows = problem.row_pool == pool
     lost = np.where(rows, problem.row_units - plan.kept, 0)
-    to_go = problem.uprooted[pool] and facts.stood_gpus[pool] < facts.minimum[pool]  # whole, or re-placed
+    short = facts.stood_gpus[pool] < facts.minimum[pool] or facts.stood_units[pool] < problem.spread[pool]
+    to_go = problem.uprooted[pool] and short  # whole, or re-placed
     by_itself = to_go or problem.changed[pool] or facts.stood_units[pool] > facts.wish_units[pool]
     better_off = facts.end_gpus[pool] > facts.stood_gpus[pool]
     if by_itself or better_off or not np.any(lost) or np.any(problem.row_leave[rows]):

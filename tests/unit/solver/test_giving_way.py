@@ -185,34 +185,6 @@ def test_a_pool_that_wishes_less_gives_back() -> None:
     assert (plan.kept("p"), plan.new("p")) == ({"a": 3}, {})
 
 
-def test_a_changed_pool_moves_when_the_new_place_fits_and_not_before() -> None:
-    made = World().factory("a", 5).factory("b", 4).slots("a", 9).slots("b", 9)
-    made.pool("p", 5, changed=True, factories=("b",)).stands("p", "a", 5, fits=False)
-    assert made.solve().holds("p") == {"a": 5}
-    assert made.factory("b", 5).solve().holds("p") == {"b": 5}
-
-
-def test_what_a_factory_changed_moves_nobody() -> None:
-    made = World().factory("a", 5).factory("b", 5).slots("a", 9).slots("b", 9)
-    made.pool("p", 5, factories=("b",)).stands("p", "a", 5, fits=False)
-    assert made.solve().holds("p") == {"a": 5}
-
-
-def test_what_its_minimum_lacks_comes_beside_the_old_place_where_no_place_fits_all() -> None:
-    made = World().factory("a", 3).slots("a", 9).factory("b", 1).slots("b", 9)
-    made.pool("p", 4, factories=("b",), changed=True).stands("p", "a", 3, fits=False)
-    assert made.solve().holds("p") == {"a": 3, "b": 1}
-    assert made.factory("b", 4).solve().holds("p") == {"b": 4}
-
-
-def test_what_a_changed_pool_had_is_no_growth_in_its_new_place() -> None:
-    """It has no minimum, and its new place is all that a higher pool lacks: like the old one it stands."""
-    made = World().factory("a", 5).factory("b", 5).slots("a", 9).slots("b", 9)
-    made.pool("p", 5, minimum=0, changed=True, factories=("b",)).stands("p", "a", 5, fits=False)
-    made.pool("high", 6, priority=9)
-    assert made.solve().holds("p") == {"b": 5}
-
-
 # Nothing at all
 
 
@@ -250,25 +222,6 @@ def test_a_spread_pool_gives_nothing_back_where_locked_units_leave_no_other_spli
     made.pool("p", 3, minimum=0, spread=3, over="hall")
     made.stands("p", "a/hall-1", 1).stands("p", "a/hall-2", 1).stands("p", "b/hall", 2, locked=True)
     assert made.solve().total("p") == 4
-
-
-# Asking again
-
-
-def test_room_that_is_free_only_after_two_others_went_is_the_higher_pools() -> None:
-    """Two pools leave for good, one because of the other; what the second leaves is asked for by two."""
-    made = World().factory("a").domain("a/hall").domain("a/hall/x").domain("a/hall/out").domain("a/y")
-    made.factory("b").slots("a/hall/x", 1).slots("a/y", 1).slots("a/hall/out", 2, is_open=False).slots("b", 1)
-    made.pool("first", 2, priority=5, factories=("a",)).pool("second", 1, priority=4, factories=("b",))
-    # It has lost a unit, and there is no other place in its hall: it goes, and `first` has room at last.
-    made.pool("packed", 2, priority=3, pack="hall", factories=("a",))
-    made.stands("packed", "a/hall/x", 1).stands("packed", "a/hall/out", 1, leave=True)
-    # It has lost a unit too. It would find another, were it not for `first`; so it goes as well.
-    made.pool("loose", 2, priority=2)
-    made.stands("loose", "b", 1).stands("loose", "a/hall/out", 1, leave=True)
-    made.pool("last", 1, priority=1, factories=("b",))
-    plan = made.solve()
-    assert plan.totals("first", "second", "packed", "loose", "last") == [2, 1, 0, 0, 0]
 
 
 # Who goes in whose stead
