@@ -121,7 +121,7 @@ class Certifier:
             rest = (problem.priority <= stopped) & (self.band == self.band[problem.priority == stopped][0])
             more = self.bound(problem.priority > stopped, rest) - int(self.served[rest].sum())
         movable = Question(problem, self.left, self.slots, np.flatnonzero(self.open))
-        prices = shadow_prices(movable, self.forest, self.served, self.band)
+        prices = shadow_prices(movable, self.forest, self.solution, self.served, self.band)
         return Certificate(
             bands=tuple(found),
             proved_through=through,
@@ -242,7 +242,7 @@ class Certifier:
     def _relaxation(self, chosen: Bools, group: Ints) -> Relaxation:
         pools = np.flatnonzero(chosen)
         question = Question(self.problem, self.left, self.slots, pools)
-        return relax(question, group[pools], self.forest)
+        return relax(question, group[pools], self.forest, self.solution)
 
 
 def _pools_in_play(problem: Problem, forest: Forest) -> tuple[Bools, Bools]:

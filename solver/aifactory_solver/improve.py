@@ -15,6 +15,7 @@ from aifactory_solver.exact import SMALL, Budget, answer
 from aifactory_solver.problem import Array, Ints, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask, held, replaced
 from aifactory_solver.relax.bound import Bound
+from aifactory_solver.relax.demand import PACKED
 from aifactory_solver.relax.engine import Engine, aim_at_all
 from aifactory_solver.relax.relaxation import relax
 from aifactory_solver.relax.simplex import simplex
@@ -24,7 +25,8 @@ from aifactory_solver.strict.plain import follow
 from aifactory_solver.targets import Advice, Targets
 from aifactory_solver.value import value
 
-_ROUNDS = 3  # in which pools that failed are asked first
+_ROUNDS = 4  # at most, in which pools that failed are asked first,
+_PLACED = 25_000  # and fewer where they would place more pools than this
 _EXACT = 10_000  # iterations for an exact answer: about a second
 
 
@@ -84,7 +86,7 @@ class _Search:
         self.layout, self.question = layout, question
         self.problem = problem = layout.problem
         pools = question.pools
-        self.relaxation = relax(question, bands(problem)[pools], layout.forest)
+        self.relaxation = relax(question, bands(problem)[pools], layout.forest, plain)
         optimum = engine(self.relaxation, aim_at_all(self.relaxation.bands))
         offer_price = Bound(self.relaxation, np).offer_prices(optimum.prices)
         self.advice = Advice(layout, pools, self.relaxation, optimum.targets, offer_price)
@@ -98,25 +100,37 @@ class _Search:
     def _follow_the_targets(self) -> None:
         plan = follow(self._guide())
         self._consider(plan)
-        first = self._hard(plan)
-        for _ in range(_ROUNDS):
+        first, tried = self._hard(plan), frozenset[tuple[int, int]]()
+        for _ in range(max(1, min(_ROUNDS, _PLACED // self.question.pools.size))):
             # What failed although the relaxation would serve it is hard to place: it comes first, and
             # where it then stands is kept free for it when all are asked in order of priority.
-            out_of_turn = follow(self._guide(first))
-            plan = follow(self._guide(cells=held(ask(self.problem, out_of_turn), out_of_turn)))
+            out_of_turn = follow(self._guide(first, tried))
+            cells = held(ask(self.problem, out_of_turn), out_of_turn)
+            plan = follow(self._guide(cells=cells))
             self._consider(plan)
-            harder = first | self._hard(out_of_turn) | self._hard(plan)
-            if harder == first:
+            lost = self._hard(plan)
+            before = first, tried
+            first, tried = first | self._hard(out_of_turn) | lost, tried | self._in_vain(lost, cells)
+            if (first, tried) == before:
                 return
-            first = harder
+
+    def _in_vain(self, lost: frozenset[int], cells: Plan) -> frozenset[tuple[int, int]]:
+        """Lost pools that stand together, and the factories that pools above them need: others come next."""
+        packed = [p for p in lost if p in cells and self.problem.topology[p] in PACKED]
+        return frozenset((p, self.layout.cell_factory[next(iter(cells[p]))]) for p in packed)
 
     def _hard(self, plan: Solution) -> frozenset[int]:
         """Pools that a plan does not serve although the relaxation would."""
         lost = served_less(self.problem, self.question, plan)
         return frozenset(lost[self.meant[lost]].tolist())
 
-    def _guide(self, first: frozenset[int] = frozenset(), cells: Plan | None = None) -> Targets:
-        return Targets(self.layout, self.advice, first, cells)
+    def _guide(
+        self,
+        first: frozenset[int] = frozenset(),
+        tried: frozenset[tuple[int, int]] = frozenset(),
+        cells: Plan | None = None,
+    ) -> Targets:
+        return Targets(self.layout, self.advice, first, tried, cells)
 
     def _consider(self, plan: Solution) -> None:
         self.best = better_of(self.problem, self.best, plan)

@@ -81,9 +81,14 @@ class Targets(Guide):
         layout: Layout,
         advice: Advice,
         first: frozenset[int] = frozenset(),
+        tried: frozenset[tuple[int, int]] = frozenset(),
         cells: dict[int, Units] | None = None,
     ):
+        """``tried``: pools and factories that they go to only if there is no other."""
         super().__init__(layout, first, cells)
+        self._tried: dict[int, set[int]] = {}
+        for pool, factory in tried:
+            self._tried.setdefault(pool, set()).add(factory)
         self._advice, self._demand, self._rank = advice, advice.demand, advice.rank
         # For each demand and system what is left of the targets.
         self._left = [{s: units.copy() for s, units in by.items()} for by in advice.targets]
@@ -107,7 +112,14 @@ class Targets(Guide):
         return [key[-1] for key in sorted(keys)]
 
     def factories(self, pool: int, system: int, units: int) -> Choices:
-        """Those meant for all the units, then those meant for some, then the cheapest."""
+        """Those meant for all the units, then those meant for some, then the cheapest; those tried last."""
+        choices, tried = self._untried(pool, system, units), self._tried.get(pool)
+        if not tried:
+            return choices
+        others = [[f for f in factories if f not in tried] for factories in choices]
+        return [*others, *([f for f in factories if f in tried] for factories in choices)]
+
+    def _untried(self, pool: int, system: int, units: int) -> Choices:
         ranked = self._rank(pool, system)
         demand = self._demand.get(pool, -1)
         left = self._left[demand].get(system) if demand >= 0 else None

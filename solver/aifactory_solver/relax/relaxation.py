@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from aifactory_solver.problem import Ints
+from aifactory_solver.problem import Bools, Ints, Solution
 from aifactory_solver.question import Question
 from aifactory_solver.relax.classes import Classes, classify
 from aifactory_solver.relax.demand import Demands, Floats, Offers, find_offers, gather_demands, kinds_of
@@ -35,6 +35,7 @@ class Relaxation:
     slots: Ints  # (B,)
     limit: Ints  # (K,) watts
     bands: int
+    used: Bools | None = None  # (D, U) what the demands use in a plan at hand: a good place to begin
 
     @cached_property
     def gain(self) -> Floats:
@@ -52,12 +53,36 @@ class Relaxation:
         return np.stack(columns[:-1] or columns, axis=1)
 
 
-def relax(question: Question, bands: Ints, forest: Forest) -> Relaxation:
-    """The relaxation of serving the minima of the question's pools, each in one of the ``bands`` (Q,)."""
+def relax(question: Question, bands: Ints, forest: Forest, near: Solution | None = None) -> Relaxation:
+    """The relaxation of serving the minima of the question's pools, each in one of the ``bands`` (Q,).
+
+    A plan that is ``near`` changes no optimum, but the time that one takes.
+    """
     problem = question.problem
     classes = classify(problem)
     usable, slots = tighten(problem, question.left, question.free)
     offers = find_offers(problem, classes, kinds_of(problem, question.pools), forest)
     demands = gather_demands(question, bands, offers, forest)
     count = int(bands.max(initial=0)) + 1
-    return Relaxation(classes, offers, demands, classes.per_cell(slots), classes.per_domain(usable), count)
+    used = None if near is None else in_use(question, offers, demands, near)
+    return Relaxation(
+        classes, offers, demands, classes.per_cell(slots), classes.per_domain(usable), count, used
+    )
+
+
+def in_use(question: Question, offers: Offers, demands: Demands, plan: Solution) -> Bools:
+    """(D, U) offers that pools of each demand hold units of in a plan, be it kept or new."""
+    problem, pools = question.problem, question.pools
+    row = plan.kept > 0
+    pool = np.concatenate((problem.row_pool[row], plan.new_pool))
+    cell = np.concatenate((problem.row_cell[row], plan.new_cell))
+    at = np.full(problem.pools, -1, dtype=np.int64)
+    at[pools] = demands.of_pool
+    used = np.zeros((demands.count, offers.count), dtype=np.bool_)
+    for kind, table in offers.of.items():
+        mine = (
+            (at[pool] >= 0) & (problem.topology[pool] == kind[0]) & (problem.topology_level[pool] == kind[1])
+        )
+        offer = table[problem.factory[problem.cell_domain[cell[mine]]], problem.cell_system[cell[mine]]]
+        used[at[pool[mine][offer >= 0]], offer[offer >= 0]] = True
+    return used & demands.may_use

@@ -17,13 +17,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aifactory_solver.problem import Bools, Ints
+from aifactory_solver.problem import Bools, Ints, Solution
 from aifactory_solver.question import Question
 from aifactory_solver.relax.bound import Bound, Scenarios
 from aifactory_solver.relax.classes import classify
 from aifactory_solver.relax.demand import Floats, find_offers, gather_demands, kinds_of
 from aifactory_solver.relax.engine import MISSED, Aim
-from aifactory_solver.relax.relaxation import Relaxation
+from aifactory_solver.relax.relaxation import Relaxation, in_use
 from aifactory_solver.relax.simplex import simplex
 from aifactory_solver.strict.forest import Forest
 
@@ -47,13 +47,15 @@ class ShadowPrices:
     bound: float  # GPUs of pools with these priorities that could be placed anew, at most
 
 
-def shadow_prices(question: Question, forest: Forest, served: Ints, band: Ints) -> ShadowPrices | None:
+def shadow_prices(
+    question: Question, forest: Forest, plan: Solution, served: Ints, band: Ints
+) -> ShadowPrices | None:
     """The prices of the first band that has any; None where no room would let any more of its pools in.
 
     ``served`` (P,) GPUs of minima in the plan; ``band`` (P,) of each pool, the highest priorities first.
     """
     problem = question.problem
-    room = _Room(question, forest)
+    room = _Room(question, forest, plan)
     mine = np.zeros(problem.pools, dtype=np.bool_)
     mine[question.pools] = room.able(question.pools)
     short = np.where(mine, problem.minimum - served, 0)
@@ -76,9 +78,9 @@ def shadow_prices(question: Question, forest: Forest, served: Ints, band: Ints) 
 class _Room:
     """The room that the pools share, as prices see it."""
 
-    def __init__(self, question: Question, forest: Forest) -> None:
+    def __init__(self, question: Question, forest: Forest, plan: Solution) -> None:
         problem = question.problem
-        self.problem, self.forest = problem, forest
+        self.problem, self.forest, self.plan = problem, forest, plan
         self.classes = classify(problem)
         slots = np.where(problem.cell_open, np.maximum(question.free, 0), 0)
         # In each domain: what divides the watts of all units, and the smallest of these.
@@ -133,4 +135,5 @@ class _Room:
         )
         offers = find_offers(problem, classes, kinds_of(problem, pools), self.forest)
         demands = gather_demands(vacant, group, offers, self.forest)
-        return Relaxation(classes, offers, demands, self.slots, self.limit, groups)
+        used = in_use(vacant, offers, demands, self.plan)
+        return Relaxation(classes, offers, demands, self.slots, self.limit, groups, used)

@@ -1,8 +1,9 @@
 """The relaxation by HiGHS' simplex, its columns generated as they are needed.
 
 A vertex splits few demands over several offers, which is what a plan wants for its targets. Most columns are
-never used: the program begins with a few for each demand, and those whose reduced costs say that they would
-pay are added until there are none (Gilmore and Gomory 1961). The primal simplex goes on from where it was.
+never used: the program begins with those that a plan at hand uses, and those whose reduced costs say that
+they would pay are added until there are none (Gilmore and Gomory 1961). The primal simplex goes on from where
+it was.
 """
 
 import highspy
@@ -14,7 +15,7 @@ from aifactory_solver.relax.demand import Floats
 from aifactory_solver.relax.engine import MISSED, Aim, Optimum
 from aifactory_solver.relax.relaxation import Relaxation
 
-_FIRST, _MORE = 2, 4  # columns of each demand at the beginning, and at most added in each round
+_FIRST, _MORE = 2, 4  # columns of a demand that no plan serves to begin with, and at most added in each round
 _PAYS = 1e-7  # reduced cost, relative to the largest weight
 _PRIMAL = 4  # HiGHS' simplex_strategy
 
@@ -28,7 +29,7 @@ def simplex(relaxation: Relaxation, aim: Aim) -> Optimum:
     demands, offers, classes = relaxation.demands, relaxation.offers, relaxation.classes
     may, gain = demands.may_use, relaxation.gain
     worth = aim.weight[demands.band][:, None] * gain
-    first = _at_random(may)
+    first = _begin(may, relaxation.used)
     highs = highspy.Highs()  # type: ignore[no-untyped-call]
     for option, setting in (("output_flag", False), ("threads", 1), ("presolve", "off")):
         highs.setOptionValue(option, setting)
@@ -71,9 +72,13 @@ def _run(highs: highspy.Highs) -> Floats:
     return np.asarray(highs.getSolution().row_dual)
 
 
-def _at_random(may: Bools) -> Bools:
-    """A few columns of each demand, the same ones every time: the cheapest alone would all crowd together."""
-    return _best(np.where(may, np.random.default_rng(0).random(may.shape), -np.inf), _FIRST) & may
+def _begin(may: Bools, used: Bools | None) -> Bools:
+    """The columns that a plan uses; a few at random, the same ones every time, of demands without any.
+
+    The cheapest alone would all crowd together.
+    """
+    some = _best(np.where(may, np.random.default_rng(0).random(may.shape), -np.inf), _FIRST) & may
+    return some if used is None else np.where(used.any(axis=1, keepdims=True), used, some)
 
 
 def _best(values: Floats, count: int) -> Bools:

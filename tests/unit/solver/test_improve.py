@@ -123,6 +123,17 @@ def test_a_rock_is_placed_before_the_sand() -> None:
     assert plan.totals("rock", "sand-0", "sand-1", "sand-2") == [6, 2, 2, 2]
 
 
+def test_a_rock_that_was_in_the_way_of_higher_pools_tries_the_next_factory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Placed first it takes the factory that both higher pools fit into, and not the other one."""
+    monkeypatch.setattr("aifactory_solver.improve.SMALL", 0)
+    made = World().factory("a").slots("a", 12).factory("b").slots("b", 10)
+    made.pool("one", 6, priority=3, pack="factory").pool("two", 6, priority=2, pack="factory")
+    made.pool("rock", 10, priority=1, pack="factory")
+    assert made.solve(solve).totals("one", "two", "rock") == [6, 6, 10]
+
+
 def test_strict_priority_holds_where_a_weighted_sum_would_not() -> None:
     """A thousand GPUs below are not worth one above."""
     made = World().factory("a", 1000).slots("a", 1000)

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from aifactory_solver.bands import bands
 from aifactory_solver.exact import Budget, answer
-from aifactory_solver.problem import Ints, Problem
+from aifactory_solver.problem import Ints, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask
 from aifactory_solver.relax.bound import Bound, Prices, Scenarios
 from aifactory_solver.relax.classes import classify
 from aifactory_solver.relax.engine import Aim, aim_at, aim_at_all
 from aifactory_solver.relax.pdhg import Pdhg, pdhg
-from aifactory_solver.relax.relaxation import Relaxation, relax
+from aifactory_solver.relax.relaxation import Relaxation, in_use, relax
 from aifactory_solver.relax.simplex import simplex
 from aifactory_solver.relax.tighten import tighten
 from aifactory_solver.strict.forest import Forest
@@ -175,6 +175,33 @@ def test_both_engines_find_the_same_optimum(problem: Problem) -> None:
     aim = aim_at_all(relaxation.bands)
     first, second = (bound(relaxation, engine(relaxation, aim).prices, aim) for engine in (simplex, pdhg))
     assert second == pytest.approx(first, rel=0.02, abs=1.0)
+
+
+@some
+@given(worlds())
+def test_a_plan_to_begin_from_changes_no_optimum(problem: Problem) -> None:
+    """Whatever the plan is, and where none of it is of use."""
+    question, relaxation = relaxed(problem)
+    band, forest, aim = bands(problem)[question.pools], Forest(problem, np), aim_at_all(relaxation.bands)
+    nothing = Solution(np.zeros_like(problem.row_units), *(np.zeros(0, np.int64),) * 3)
+    optima = []
+    for plan in (None, solve(problem), nothing):
+        near = relax(question, band, forest, plan)
+        optima.append(bound(near, simplex(near, aim).prices, aim))
+    assert optima == pytest.approx(optima[:1] * 3, abs=1e-4)
+
+
+def test_what_a_plan_uses_is_what_its_pools_stand_on() -> None:
+    made = World().factory("a").slots("a", 4).slots("a", 4, "two").factory("b").slots("b", 4)
+    made.pool("p", 4, systems=("one", "two"), factories=("a",)).pool("q", 4).pool("waits", 90)
+    question, relaxation = relaxed(made.problem())
+    plan = made.plan({"p": {"a": 4}, "q": {"b": 4}})
+    used = in_use(question, relaxation.offers, relaxation.demands, plan)
+    pairs = {
+        (demand, int(relaxation.offers.factory[offer]))
+        for demand, offer in zip(*np.nonzero(used), strict=True)
+    }
+    assert pairs == {(relaxation.demands.of_pool[0], 0), (relaxation.demands.of_pool[1], 1)}
 
 
 @some
