@@ -159,8 +159,9 @@ def _takable(facts: Facts) -> Items:
     """What a pool of strictly higher priority may take, in order of priority, the lowest first.
 
     Standing units of preemptible pools that are not locked; planned units of pools of which nothing stands
-    (a pool that leaves its place by its own will counts as standing with all that it had); and planned
-    growth. Where a pool is given both in several cells, nobody can tell which is which, and none is taken.
+    (where a pool leaves its place by its own will, what it had counts as standing: those units only if it is
+    preemptible); and planned growth. Where a pool is given both in several cells, nobody can tell which is
+    which, and none is taken.
     """
     problem, new = facts.problem, facts.new
     standing = facts.kept.where(problem.preemptible[facts.kept.pool] & ~problem.row_locked)
@@ -169,7 +170,7 @@ def _takable(facts: Facts) -> Items:
     least = np.where(problem.changed, np.maximum(least, -(-facts.stood_gpus // facts.unit_gpus)), least)
     growth = np.clip(facts.end_units - least, 0, facts.new_units)
     in_one_cell = facts.by_pool(new.pool, np.ones_like(new.pool)) == 1
-    loose = (facts.kept_units == 0) & ~problem.changed
+    loose = (facts.kept_units == 0) & (~problem.changed | problem.preemptible)
     given = np.where(loose, facts.new_units, growth)
     takable = ((given == facts.new_units) | in_one_cell)[new.pool]
     planned = Items(new.pool, new.cell, np.minimum(new.units, given[new.pool]), new.watts).where(takable)

@@ -41,7 +41,7 @@ class Minima:
                 if not self.freed or all(served):
                     break
                 self._ask_again()
-            if not self._moving.move():
+            if not self._moving.move() and not self._moving.give_way():
                 return
             self._ask_again()
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from aifactory_solver.strict.hopeless import Given, Hopeless
 from aifactory_solver.strict.layout import Units
+from aifactory_solver.strict.places import Finder
 from aifactory_solver.strict.run import Run
-from aifactory_solver.strict.search import find
+from aifactory_solver.strict.search import find, fits
 
 
 class Moving:
@@ -18,6 +19,7 @@ class Moving:
         self.run, self.room, self.layout, self.problem = run, run.room, run.layout, run.problem
         self._place, self._settle = place, settle
         self._hopeless = Hopeless(run.room)
+        self._gave_way: set[int] = set()
 
     def move(self) -> bool:
         """Move such pools where that can be; whether that may serve somebody who waits."""
@@ -26,11 +28,40 @@ class Moving:
         self._hopeless.clear()
         moved = False
         for p in run.order:
-            if not layout.changed[p] or layout.frozen[p] or p in run.settled:
+            if not layout.changed[p] or layout.frozen[p] or p in run.settled or p in self._gave_way:
                 continue
             if run.misfits(p) and not run.below_minimum(p):
                 moved = self._move(p, waiting) or moved
         return moved and any(run.below_minimum(q) for q in waiting)
+
+    def give_way(self) -> bool:
+        """Take new places from moved pools where that serves a higher one that waits; whether it does.
+
+        Those that may not be taken from stand there as they did before. The others are asked again in turn.
+        """
+        run, room, layout = self.run, self.room, self.layout
+        moved = {p for p in run.settled if self.problem.preemptible[p] and room.new_of[p]}
+        upwards = sorted(run.order, key=layout.priority.__getitem__) if moved else []
+        lowest = [p for p in upwards if room.new_of[p]]
+        saved, gone = room.save(), 0
+        for q in upwards:
+            if layout.frozen[q] or not run.below_minimum(q):
+                continue
+            while gone < len(lowest) and layout.priority[lowest[gone]] < layout.priority[q]:
+                if lowest[gone] in moved or lowest[gone] not in run.settled:
+                    room.drop_new(lowest[gone])
+                gone += 1
+            lower = moved.intersection(lowest[:gone])
+            beneath = Finder.over(room.beneath(layout.priority[q])) if lower else None
+            if beneath and any(fits(beneath, ask) for ask in run.asks(q, room.places(q))):
+                room.load(saved)
+                for p in sorted(lower):
+                    room.drop_new(p)
+                run.settled -= lower
+                self._gave_way |= lower
+                return True
+        room.load(saved)
+        return False
 
     def _move(self, p: int, waiting: list[int]) -> bool:
         """Move a served pool to a place that fits all it has and still wishes for.

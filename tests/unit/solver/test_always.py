@@ -94,8 +94,9 @@ def _could_have_stayed(problem: Problem, plan: Solution, pool: int) -> bool:
     facts = Facts(problem, plan)
     rows = problem.row_pool == pool
     lost = np.where(rows, problem.row_units - plan.kept, 0)
-    short = facts.stood_gpus[pool] < facts.minimum[pool] or facts.stood_units[pool] < problem.spread[pool]
-    to_go = problem.uprooted[pool] and short  # whole, or re-placed
+    torn = problem.spread[pool] > 0 and not _stands_spread(problem, facts, pool)
+    short = facts.stood_gpus[pool] < facts.minimum[pool]
+    to_go = problem.uprooted[pool] and (short or torn)  # whole, or re-placed
     by_itself = to_go or problem.changed[pool] or facts.stood_units[pool] > facts.wish_units[pool]
     better_off = facts.end_gpus[pool] > facts.stood_gpus[pool]
     if by_itself or better_off or not np.any(lost) or np.any(problem.row_leave[rows]):
@@ -109,6 +110,17 @@ def _could_have_stayed(problem: Problem, plan: Solution, pool: int) -> bool:
     for domain in np.unique(problem.cell_domain[problem.row_cell[lost > 0]]).tolist():
         under[list(back.tree.chain(domain))] = True
     return bool(np.all(back.used <= problem.cell_units) and np.all((back.load <= problem.limit)[under]))
+
+
+def _stands_spread(problem: Problem, facts: Facts, pool: int) -> bool:
+    """Whether a spread pool stands in enough places, none above its share."""
+    rows = problem.row_pool == pool
+    place, in_place = facts.groups(pool)[problem.row_cell[rows]], np.zeros(problem.domains, np.int64)
+    if np.any(place < 0):
+        return False
+    np.add.at(in_place, place, problem.row_units[rows])
+    share = -(-int(in_place.sum()) // int(problem.spread[pool]))
+    return bool(np.count_nonzero(in_place) >= problem.spread[pool] and in_place.max(initial=0) <= share)
 
 
 @some

@@ -75,6 +75,8 @@ def test_new_growth_of_a_lower_pool_is_an_inversion() -> None:
 def test_a_changed_pools_new_place_is_no_inversion() -> None:
     made = site(a=10).pool("low", 6, priority=1, changed=True).stands("low", ROW_1, 6)
     assert made.pool("high", 8, priority=2).broken({"low": {ROW_2: 6}}, low=0) == []
+    made.pools["low"].preemptible = True
+    assert [line.split(":")[0] for line in made.broken({"low": {ROW_2: 6}}, low=0)] == ["inversion"]
 
 
 def test_what_a_changed_pool_had_above_its_minimum_stands_in_its_new_place_too() -> None:

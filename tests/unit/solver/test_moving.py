@@ -65,3 +65,14 @@ def test_a_pool_without_a_minimum_that_moved_moves_when_it_is_asked_again() -> N
     assert made.solve().holds("p") == {"b": 3}
     made.pool("waits", 9)
     assert made.solve().holds("p") == {"b": 3}
+
+
+def test_a_preemptible_pool_that_moved_gives_way_to_a_higher_one_in_the_same_decision() -> None:
+    """What it leaves lets the first pool stand elsewhere, so that only its new place keeps out the second."""
+    made = World().factory("a").domain("a/hall-1").domain("a/hall-2").factory("b").domain("b/hall-3")
+    made.slots("a/hall-1", 1).slots("a/hall-2", 1).slots("b/hall-3", 4).slots("b/hall-3", 2, "two")
+    made.pool("first", 4, priority=3, systems=("two", "one"), factories=("b",))
+    made.pool("second", 3, priority=2, spread=3, over="hall")
+    made.pool("moves", 1, priority=1, preemptible=True, changed=True, factories=("a",))
+    made.stands("moves", "b/hall-3", 1, "two", fits=False)
+    assert made.solve().totals("first", "second", "moves") == [2, 3, 0]
