@@ -26,7 +26,7 @@ from aifactory_solver.targets import Advice, Targets
 from aifactory_solver.value import value
 
 _ROUNDS = 4  # at most, in which pools that failed are asked first,
-_PLACED = 25_000  # and fewer where they would place more pools than this
+_ASKED = 25_000  # and fewer where they would ask more pools than this
 _EXACT = 10_000  # iterations for an exact answer: about a second
 
 
@@ -101,7 +101,7 @@ class _Search:
         plan = follow(self._guide())
         self._consider(plan)
         first, tried = self._hard(plan), frozenset[tuple[int, int]]()
-        for _ in range(max(1, min(_ROUNDS, _PLACED // self.question.pools.size))):
+        for _ in range(max(1, min(_ROUNDS, _ASKED // self.problem.pools))):
             # What failed although the relaxation would serve it is hard to place: it comes first, and
             # where it then stands is kept free for it when all are asked in order of priority.
             out_of_turn = follow(self._guide(first, tried))
