@@ -37,10 +37,11 @@ class Moving:
     def give_way(self) -> bool:
         """Take new places from moved pools where that serves a higher one that waits; whether it does.
 
-        Those that may not be taken from stand there as they did before. The others are asked again in turn.
+        Those that may not be taken from stand there as they did before. The others are asked again in turn,
+        and do not come here twice.
         """
         run, room, layout = self.run, self.room, self.layout
-        moved = {p for p in run.settled if self.problem.preemptible[p] and room.new_of[p]}
+        moved = {p for p in run.settled - self._gave_way if self.problem.preemptible[p] and room.new_of[p]}
         upwards = sorted(run.order, key=layout.priority.__getitem__) if moved else []
         lowest = [p for p in upwards if room.new_of[p]]
         saved, gone = room.save(), 0
