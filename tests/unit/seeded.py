@@ -25,7 +25,7 @@ ORDER = {
         "waiting crashes histories"
     ),
     "solver": (
-        "targets spread giving_way serving what_is_best moves explain prices lose_one space improve "
+        "targets spread giving_way moving serving what_is_best moves explain prices lose_one space improve "
         "certificate relax exact batch always metamorphic"
     ),
     "shell": "planner",

@@ -63,6 +63,13 @@ BUGS = (
         instead(lambda search, plan: frozenset()),
     ),
     Bug(
+        "what is best",
+        "a rock tries the same factory each time",
+        f"{SOLVER}improve",
+        "_Search._in_vain",
+        instead(lambda search, lost, cells: frozenset()),
+    ),
+    Bug(
         "priority",
         "pools are asked in any order",
         f"{SOLVER}strict.guide",
@@ -80,6 +87,20 @@ BUGS = (
         instead(lambda problem, solution: False),
     ),
     # The engine
+    Bug(
+        "priority",
+        "a moved pool gives way to nobody",
+        f"{SOLVER}strict.moving",
+        "Moving.give_way",
+        instead(lambda moving: False),
+    ),
+    Bug(
+        "calm",
+        "a pool keeps its size where it stood, or not at all",
+        f"{SOLVER}strict.minima",
+        "Minima._keep_size",
+        instead(lambda minima, pool: None),
+    ),
     Bug(
         "calm",
         "a spread pool gives up all its places",
