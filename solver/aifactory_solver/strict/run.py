@@ -68,9 +68,6 @@ class Run:
         """Let a pool keep again what it gave up in this solve, as far as that fits, up to so many units."""
         room, layout = self.room, self.layout
         rows = room.rows_of[p]
-        wish = layout.wish(p, layout.cell_system[layout.row_cell[rows[0]]])
-        if wish < layout.spread[p] and not layout.frozen[p]:
-            return  # it can never stand again
         rest = units - room.held(p)
         for r in sorted(rows, key=layout.row_watts.__getitem__):
             cell = layout.row_cell[r]
@@ -103,10 +100,13 @@ class Run:
             return
         stood, held = room.stood_of[p], room.held(p)
         wish = layout.wish(p, layout.cell_system[layout.row_cell[rows[0]]])
+        never = 0 < wish < layout.spread[p] and not layout.frozen[p]  # could it stand so anew
         saved = room.save()
-        self.come_back(p, stood if layout.frozen[p] else min(stood, max(wish, held)))
+        self.come_back(p, stood if layout.frozen[p] or never else min(stood, max(wish, held)))
         settle_spread(room, p)
-        if room.held(p) < held or self.below_minimum(p):
+        if room.held(p) == stood and not self.problem.uprooted[p]:
+            return  # just as it stood, be it below its minimum or in too few places
+        if never or room.held(p) < held or self.below_minimum(p):
             room.load(saved)
 
     def asks(self, p: int, beside: Units, *, gpus: int = 0, grow: bool = False) -> list[Ask]:

@@ -63,6 +63,20 @@ def test_what_fits_again_where_it_stood_does_not_move() -> None:
     assert plan.holds("low") == {"a/hall-1": 2, "a/hall-3": 2}
 
 
+def test_a_pool_below_its_minimum_stays_as_it_stood_once_an_equal_went_whole() -> None:
+    """The older keeps what fits first, but one unit is no minimum; it goes, and the other fits again."""
+    made = shed(1, older={"holds": 2}).pool("younger", 2).stands("younger", "a", 1)
+    assert made.solve().totals("older", "younger") == [0, 1]
+
+
+def test_a_spread_pool_with_too_small_a_wish_stays_as_it_stood_once_another_went_whole() -> None:
+    made = World().factory("a", 1).domain("a/hall-1").domain("a/hall-2")
+    made.slots("a/hall-1", 2).slots("a/hall-2", 1)
+    made.pool("above", 2, priority=2).stands("above", "a/hall-1", 2)
+    made.pool("spread", 1, priority=1, spread=2, over="hall").stands("spread", "a/hall-2", 1)
+    assert made.solve().totals("above", "spread") == [0, 1]
+
+
 def test_moving_is_the_mildest() -> None:
     made = two_halls(8, 6).pool("low", 6, minimum=2, priority=1).pool("high", 5, priority=2)
     plan = made.stands("low", "a/hall-1", 6).stands("high", "a/hall-1", 5).solve()
