@@ -101,7 +101,7 @@ class _Search:
         plan = follow(self._guide())
         self._consider(plan)
         first, tried = self._hard(plan), frozenset[tuple[int, int]]()
-        # In a running fleet most stay where they are: of 37 events a second round helped one.
+        # In a running fleet most stay where they are: of 37 events more rounds helped two.
         rounds = 1 if self.problem.rows else min(_ROUNDS, _ASKED // self.problem.pools)
         for _ in range(max(1, rounds)):
             # What failed although the relaxation would serve it is hard to place: it comes first, and
