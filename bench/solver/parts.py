@@ -27,7 +27,7 @@ from aifactory_solver.problem import Problem, Solution
 from bench.solver.cases import FIRST, Named, case
 from bench.solver.instances import SCALES
 from bench.solver.report import FOLDER
-from bench.solver.runs import EXACT, LED, PLAIN, ROCKS, STRICT, watched
+from bench.solver.runs import EXACT, LED, PLAIN, REGROUPED, ROCKS, STRICT, watched
 
 EVENT = "quota-20"
 _HOME = f"{Path(aifactory_solver.__file__).parent}{os.sep}"
@@ -39,6 +39,7 @@ _ENGINE = {
     LED: "engine, led by the targets",
     ROCKS: "engine, hard ones first (rocks)",
     STRICT: "engine, strict order (finalize)",
+    REGROUPED: "engine, in the room of those that are lost",
     EXACT: "engine, led by an exact answer",
     "": "engine's search, outside of a run",
 }

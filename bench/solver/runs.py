@@ -12,6 +12,7 @@ from aifactory_solver.strict.plain import follow
 from aifactory_solver.targets import Targets
 
 PLAIN, LED, ROCKS, STRICT, EXACT = "plain", "led", "hard ones first", "strict order", "exact"
+REGROUPED = "in the room of those that are lost"
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,4 +47,6 @@ def _role(guide: Guide, before: list[EngineRun]) -> str:
         return EXACT if before else PLAIN
     if guide.first:
         return ROCKS
-    return STRICT if any(run.role == LED for run in before) else LED
+    if before[-1].role == ROCKS:
+        return STRICT
+    return REGROUPED if any(run.role == LED for run in before) else LED

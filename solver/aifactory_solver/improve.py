@@ -14,9 +14,9 @@ from aifactory_solver.check import violations
 from aifactory_solver.exact import SMALL, Budget, answer
 from aifactory_solver.problem import Array, Ints, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask, held, replaced
-from aifactory_solver.relax.bound import Bound
+from aifactory_solver.regroup import regroup
 from aifactory_solver.relax.demand import PACKED
-from aifactory_solver.relax.engine import Engine, aim_at_all
+from aifactory_solver.relax.engine import Engine
 from aifactory_solver.relax.relaxation import relax
 from aifactory_solver.relax.simplex import simplex
 from aifactory_solver.strict.guide import Guide
@@ -26,7 +26,8 @@ from aifactory_solver.targets import Advice, Targets
 from aifactory_solver.value import value
 
 _ROUNDS = 4  # of a first plan at most, in which pools that failed are asked first,
-_ASKED = 25_000  # and fewer where they would ask more pools than this
+_ASKED = 25_000  # and fewer where they would ask more pools than this;
+_AGAIN = 5_000  # one in a running fleet, up to so many pools: most stay where they are
 _EXACT = 10_000  # iterations for an exact answer: about a second
 
 
@@ -37,8 +38,11 @@ def solve(problem: Problem, xp: Array | None = None, engine: Engine = simplex) -
     best = follow(Guide(layout))
     question = ask(problem, best)
     if served_less(problem, question, best).size:
-        best = _Search(layout, best, question, engine, xp).best
-        question = ask(problem, best)
+        best = _Search(layout, best, question, engine).best
+    again = regroup(layout, best, engine) if problem.rows else None
+    if again is not None:
+        best = better_of(problem, best, follow(again))
+    question = ask(problem, best)
     # Where all minima are served, growth, systems and money may still be better.
     if not 0 < question.pools.size * problem.cells <= SMALL:
         return best
@@ -80,30 +84,24 @@ def served_less(problem: Problem, question: Question, solution: Solution) -> Int
 
 
 class _Search:
-    def __init__(
-        self, layout: Layout, plain: Solution, question: Question, engine: Engine, xp: Array
-    ) -> None:
+    def __init__(self, layout: Layout, plain: Solution, question: Question, engine: Engine) -> None:
         self.layout, self.question = layout, question
         self.problem = problem = layout.problem
         pools = question.pools
-        self.relaxation = relax(question, bands(problem)[pools], layout.forest, plain)
-        optimum = engine(self.relaxation, aim_at_all(self.relaxation.bands))
-        offer_price = Bound(self.relaxation, np).offer_prices(optimum.prices)
-        self.advice = Advice(layout, pools, self.relaxation, optimum.targets, offer_price)
+        relaxation = relax(question, bands(problem)[pools], layout.forest, plain)
+        self.advice = Advice(layout, pools, relaxation, engine)
         self.meant = np.zeros(problem.pools, dtype=np.bool_)  # (P,) the relaxation serves their demand
-        served = (self.relaxation.gain * optimum.targets).sum(axis=1)
-        wanted = np.flatnonzero(served > 0.5 * self.relaxation.demands.need)
-        self.meant[pools] = np.isin(self.relaxation.demands.of_pool, wanted)
+        wanted = np.flatnonzero(self.advice.served > 0.5 * relaxation.demands.need)
+        self.meant[pools] = np.isin(relaxation.demands.of_pool, wanted)
         self.best = plain
         self._follow_the_targets()
 
     def _follow_the_targets(self) -> None:
         plan = follow(self._guide())
         self._consider(plan)
-        first, tried = self._hard(plan), frozenset[tuple[int, int]]()
-        # In a running fleet most stay where they are: of 37 events more rounds helped two.
-        rounds = 1 if self.problem.rows else min(_ROUNDS, _ASKED // self.problem.pools)
-        for _ in range(max(1, rounds)):
+        first, tried, pools = self._hard(plan), frozenset[tuple[int, int]](), self.problem.pools
+        rounds = max(1, min(_ROUNDS, _ASKED // pools)) if not self.problem.rows else min(1, _AGAIN // pools)
+        for _ in range(rounds):
             # What failed although the relaxation would serve it is hard to place: it comes first, and
             # where it then stands is kept free for it when all are asked in order of priority.
             out_of_turn = follow(self._guide(first, tried))

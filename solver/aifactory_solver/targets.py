@@ -1,12 +1,15 @@
 """A guide that follows what the relaxation would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from aifactory_solver.problem import Ints
+from aifactory_solver.relax.bound import Bound
 from aifactory_solver.relax.demand import Floats, minimum_units
+from aifactory_solver.relax.engine import Engine, aim_at_all
 from aifactory_solver.relax.relaxation import Relaxation
 from aifactory_solver.strict.guide import Choices, Guide
 from aifactory_solver.strict.layout import Layout, Units
@@ -25,14 +28,17 @@ class Ranked(NamedTuple):
 class Advice:
     """What the relaxation says: units of each demand by system and factory, and where a unit costs least.
 
-    ``pools`` (Q,) are those that it knows, ``targets`` (D, U) the units meant for each demand from each
-    offer, ``offer_price`` (U,) what a unit of an offer is worth to others.
+    ``pools`` (Q,) are those that it knows, ``served`` (D,) the GPUs that it serves of each demand.
     """
 
-    def __init__(
-        self, layout: Layout, pools: Ints, relaxation: Relaxation, targets: Floats, offer_price: Floats
-    ) -> None:
+    def __init__(self, layout: Layout, pools: Ints, relaxation: Relaxation, engine: Engine) -> None:
         demands, offers = relaxation.demands, relaxation.offers
+        optimum = engine(relaxation, aim_at_all(relaxation.bands))
+        targets = optimum.targets
+        offer_price = Bound(relaxation, np).offer_prices(
+            optimum.prices
+        )  # (U,) what a unit is worth to others
+        self.served: Floats = (relaxation.gain * targets).sum(axis=1)
         self.demand = dict(zip(pools.tolist(), demands.of_pool.tolist(), strict=True))
         self.units = dict(zip(pools.tolist(), minimum_units(layout.problem, pools).tolist(), strict=True))
         # For each demand and system the factories that have a target.
@@ -83,9 +89,11 @@ class Targets(Guide):
         first: frozenset[int] = frozenset(),
         tried: frozenset[tuple[int, int]] = frozenset(),
         cells: dict[int, Units] | None = None,
+        *,
+        released: Mapping[int, int] = MappingProxyType({}),
     ):
         """``tried``: pools and factories that they go to only if there is no other."""
-        super().__init__(layout, first, cells)
+        super().__init__(layout, first, cells, released=released)
         self._tried: dict[int, set[int]] = {}
         for pool, factory in tried:
             self._tried.setdefault(pool, set()).add(factory)

@@ -25,8 +25,8 @@ ORDER = {
         "waiting crashes histories"
     ),
     "solver": (
-        "targets spread giving_way moving serving what_is_best moves explain prices lose_one space improve "
-        "certificate relax exact batch always metamorphic"
+        "targets spread giving_way moving serving what_is_best moves regroup explain prices lose_one space "
+        "improve certificate relax exact batch always metamorphic"
     ),
     "shell": "planner",
 }

@@ -4,7 +4,8 @@ A guide never decides who is served, nor whether something fits: that is the eng
 order pools of a plan are asked, and orders a pool's systems, factories and cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,11 +18,21 @@ class Guide:
     """The problem's own order: systems as the pool lists them, factories by money and carbon."""
 
     def __init__(
-        self, layout: Layout, first: frozenset[int] = frozenset(), cells: dict[int, Units] | None = None
+        self,
+        layout: Layout,
+        first: frozenset[int] = frozenset(),
+        cells: dict[int, Units] | None = None,
+        *,
+        released: Mapping[int, int] = MappingProxyType({}),
     ):
-        """``first``: pools that are asked before all others; ``cells``: where pools should stand exactly."""
+        """``first``: pools that are asked before all others; ``cells``: where pools should stand exactly.
+
+        ``released``: rows that will have to give way, and how many units of each stay at most until their
+        pool's turn.
+        """
         self.layout = layout
         self.first = first
+        self.released = released
         self._cells = cells or {}
 
     def turns(self, order: list[int]) -> list[int]:

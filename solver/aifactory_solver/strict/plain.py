@@ -26,10 +26,9 @@ def solve(problem: Problem, xp: Array = np) -> Solution:
 
 def follow(guide: Guide) -> Solution:
     """Place every pool, and follow a guide where there is a choice."""
-    run = Run(Room(guide.layout, guide))
-    empty(run)
-    shrink(run)
-    shed(run)
+    run = begin(guide)
+    for r, units in guide.released.items():
+        run.room.keep(r, min(run.room.stays(r), units))
     Minima(run).place()
     run.all_stay()  # what was taken from a pool and is free again is its own before anybody grows
     grow(run)
@@ -37,6 +36,15 @@ def follow(guide: Guide) -> Solution:
     new = sorted((p, c, n) for p, units in run.room.new.items() for c, n in units.items() if n)
     columns = np.asarray(new, dtype=np.int64).reshape(-1, 3)
     return Solution(run.room.kept.copy(), columns[:, 0], columns[:, 1], columns[:, 2])
+
+
+def begin(guide: Guide) -> Run:
+    """What stands, without what has to leave whatever is decided."""
+    run = Run(Room(guide.layout, guide))
+    empty(run)
+    shrink(run)
+    shed(run)
+    return run
 
 
 def empty(run: Run) -> None:

@@ -5,8 +5,6 @@ import numpy as np
 from aifactory_solver import solve_plainly
 from aifactory_solver.bands import bands
 from aifactory_solver.question import ask
-from aifactory_solver.relax.bound import Bound
-from aifactory_solver.relax.engine import aim_at_all
 from aifactory_solver.relax.relaxation import relax
 from aifactory_solver.relax.simplex import simplex
 from aifactory_solver.strict.layout import Layout
@@ -19,9 +17,7 @@ def targets(made: World) -> Targets:
     problem = made.problem()
     layout, question = Layout(problem, np), ask(problem, solve_plainly(problem))
     relaxation = relax(question, bands(problem)[question.pools], layout.forest)
-    optimum = simplex(relaxation, aim_at_all(relaxation.bands))
-    price = Bound(relaxation, np).offer_prices(optimum.prices)
-    return Targets(layout, Advice(layout, question.pools, relaxation, optimum.targets, price))
+    return Targets(layout, Advice(layout, question.pools, relaxation, simplex))
 
 
 def test_the_system_that_is_meant_comes_first() -> None:
