@@ -31,7 +31,7 @@ FIELDS = (
     "moved",
     "evicted",
     "peak_mb",
-    "forced",  # GPUs that any plan moves in which pools lose what they lose in this one
+    "forced",  # GPUs that any plan by the rules moves in which each pool is served as in this one
     "missing",  # [pool, GPUs that it lacks, proved to wait], of the top two bands of large first plans
 )
 NAMES = FIELDS[:6]  # together they name a row
@@ -96,8 +96,8 @@ to minima in each of five bands of priorities, from the top, in percent of what 
 serves there: one that is at its bound in every band, else the one that serves more in the highest band that
 differs. So a band may well show more than 100 %: that method served less of a higher priority. *of bound*:
 the same in percent of the bound that is proved for this plan. *gap*: to the bound, bands weighted 4 to 1.
-*waits*: inversions and free-room misses. *moved*, *forced* and *evicted* are GPUs; forced are those that any
-plan moves in which pools lose what they lose in this one.
+*waits*: inversions and free-room misses. *moved*, *forced* and *evicted* are GPUs; forced are those
+that any plan by the rules moves in which each pool is served as in this one.
 *seconds*: by the clock, in a process of its own that has solved the instance once; *cold* is that first
 time, and what takes longer than a minute is run only once. *memory*: the highest resident memory of that
 process, read from the kernel (VmHWM), less what it held with the instance loaded and nothing solved; the

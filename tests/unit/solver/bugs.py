@@ -129,6 +129,13 @@ BUGS = (
         "Space.fitting",
         lambda sound: lambda space, cell, watts, units: sound(space, cell, watts - 1, units),
     ),
+    Bug(
+        "calm",
+        "who has to move takes the room of the lowest, though others are lost",
+        f"{SOLVER}improve",
+        "regroup",
+        instead(lambda layout, plan, engine: None),
+    ),
     # What is proved
     Bug(
         "truth",
@@ -160,7 +167,14 @@ BUGS = (
     ),
     Bug("truth", "prices of power are halved", f"{SOLVER}certificate", "shadow_prices", prices(0.5, 1.0)),
     Bug("truth", "prices of units are doubled", f"{SOLVER}certificate", "shadow_prices", prices(1.0, 2.0)),
-    Bug("truth", "more moves are forced than are", f"{SOLVER}moves", "_least", result(lambda gpus: gpus + 1)),
+    Bug("truth", "a move too many is forced", f"{SOLVER}moves", "_optimum", result(lambda gpus: gpus + 1)),
+    Bug(
+        "truth",
+        "anybody could make room for those that are forced to move",
+        f"{SOLVER}moves",
+        "_loose",
+        result(np.ones_like),
+    ),
     # What is explained
     Bug(
         "truth",
