@@ -68,10 +68,18 @@ class Minima:
         room, layout = self.room, self.layout
         if layout.frozen[p] or not self.run.below_minimum(p):
             return False
-        if room.stood_of[p] or layout.changed[p] or p in self.run.displaced:
+        if room.held(p) or layout.changed[p] or self._may_return(p):
             return True
         beneath = Finder.over(room.beneath(layout.priority[p]))
         return any(fits(beneath, ask) for ask in self.run.asks(p, {}))
+
+    def _may_return(self, p: int) -> bool:
+        """Whether the pool's minimum fits again where it stood."""
+        saved = self.room.save()
+        self._return(p)
+        returns = not self.run.below_minimum(p)
+        self.room.load(saved)
+        return returns
 
     def _concerned(self) -> Iterator[int]:
         """In their turn all pools but those that are served and stay untouched until then."""
