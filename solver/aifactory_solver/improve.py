@@ -11,6 +11,7 @@ import numpy as np
 from aifactory_solver.array import namespace
 from aifactory_solver.bands import bands
 from aifactory_solver.check import violations
+from aifactory_solver.collector import paused
 from aifactory_solver.exact import SMALL, Budget, answer
 from aifactory_solver.problem import Array, Ints, Problem, Solution
 from aifactory_solver.question import Plan, Question, ask, held, replaced
@@ -31,6 +32,7 @@ _AGAIN = 5_000  # one in a running fleet, up to so many pools: most stay where t
 _EXACT = 10_000  # iterations for an exact answer: about a second
 
 
+@paused()
 def solve(problem: Problem, xp: Array | None = None, engine: Engine = simplex) -> Solution:
     """Place every pool; on the array namespace that the environment asks for, if none is given."""
     xp = namespace()[0] if xp is None else xp

@@ -1,5 +1,6 @@
 """The solver itself: never worse than the plain one, exact where small, and as calm as its engine."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,9 @@ from aifactory_solver import check, solve, solve_plainly
 from aifactory_solver.exact import SMALL
 from aifactory_solver.problem import Problem, Solution
 from aifactory_solver.question import Plan
+from aifactory_solver.relax.engine import Aim, Optimum
 from aifactory_solver.relax.pdhg import pdhg
+from aifactory_solver.relax.relaxation import Relaxation
 from aifactory_solver.strict.guide import Guide
 from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.plain import follow
@@ -148,6 +151,25 @@ def test_exact_cells_are_taken_only_where_they_fit() -> None:
     for cells, there in (({1: 3}, 1), ({1: 5}, 0)):
         plan: Plan = {0: cells}
         assert follow(Guide(Layout(problem, np), cells=plan)).new_cell.tolist() == [there]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_cycles_are_collected_afterwards_as_before(wanted: bool) -> None:
+    """Not while a solve lasts, and also after one that fails."""
+    seen = list[bool]()
+
+    def fails(relaxation: Relaxation, aim: Aim) -> Optimum:
+        seen.append(gc.isenabled())
+        raise ArithmeticError
+
+    before = gc.isenabled()
+    (gc.enable if wanted else gc.disable)()
+    try:
+        with pytest.raises(ArithmeticError):
+            solve(World().factory("a").slots("a", 1).pool("p", 2).problem(), engine=fails)
+        assert (seen, gc.isenabled()) == ([False], wanted)
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_a_pool_that_is_raised_to_the_top_is_served_if_it_can_be_at_all() -> None:
