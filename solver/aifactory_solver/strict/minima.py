@@ -64,22 +64,17 @@ class Minima:
         self.run.all_stay(but=self._went | self.run.displaced)
 
     def _may_be_served(self, p: int) -> bool:
-        """Whether a pool that waits might fit, given what it may take and what those after it have."""
+        """Whether a pool that waits might fit, given what it may take and what those after it have.
+
+        One that fits only where it stood and nothing new may be placed comes back in the end (`all_stay`).
+        """
         room, layout = self.room, self.layout
         if layout.frozen[p] or not self.run.below_minimum(p):
             return False
-        if room.held(p) or layout.changed[p] or self._may_return(p):
+        if room.held(p) or layout.changed[p]:
             return True
         beneath = Finder.over(room.beneath(layout.priority[p]))
         return any(fits(beneath, ask) for ask in self.run.asks(p, {}))
-
-    def _may_return(self, p: int) -> bool:
-        """Whether the pool's minimum fits again where it stood."""
-        saved = self.room.save()
-        self._return(p)
-        returns = not self.run.below_minimum(p)
-        self.room.load(saved)
-        return returns
 
     def _concerned(self) -> Iterator[int]:
         """In their turn all pools but those that are served and stay untouched until then."""
