@@ -24,7 +24,7 @@ from aifactory_solver.strict.guide import Guide
 from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.plain import follow
 from aifactory_solver.targets import Advice, Targets
-from aifactory_solver.value import value
+from aifactory_solver.value import gpus_by_pool, value
 
 _ROUNDS = 4  # of a first plan at most, in which pools that failed are asked first,
 _ASKED = 25_000  # and fewer where they would ask more pools than this;
@@ -76,13 +76,8 @@ def better_of(problem: Problem, first: Solution, second: Solution) -> Solution:
 
 def served_less(problem: Problem, question: Question, solution: Solution) -> Ints:
     """The free pools whose minimum a plan does not serve."""
-    gpus = np.zeros(problem.pools, dtype=np.int64)
-    np.add.at(
-        gpus,
-        solution.new_pool,
-        solution.new_units * problem.system_gpus[problem.cell_system[solution.new_cell]],
-    )
-    return question.pools[gpus[question.pools] < problem.minimum[question.pools]]
+    *_, new = gpus_by_pool(problem, solution)
+    return question.pools[new[question.pools] < problem.minimum[question.pools]]
 
 
 class _Search:

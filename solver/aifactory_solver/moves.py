@@ -19,6 +19,7 @@ from aifactory_solver.strict.guide import Guide
 from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.plain import begin
 from aifactory_solver.strict.run import Run
+from aifactory_solver.value import gpus_by_pool
 
 _MEGA = 1e-6  # limits are in megawatts here, so that the numbers of the program are alike
 
@@ -26,11 +27,8 @@ _MEGA = 1e-6  # limits are in megawatts here, so that the numbers of the program
 def forced_moves(problem: Problem, solution: Solution) -> int:
     """GPUs that any plan moves in which each pool is served as in this one."""
     run = begin(Guide(Layout(problem, np)))
-    gpus = problem.system_gpus[problem.cell_system]
-    had = _sums(problem.pools, problem.row_pool, problem.row_units * gpus[problem.row_cell])
-    has = _sums(problem.pools, problem.row_pool, solution.kept * gpus[problem.row_cell])
-    np.add.at(has, solution.new_pool, solution.new_units * gpus[solution.new_cell])
-    served = np.minimum(has, problem.need)
+    had, kept, new = gpus_by_pool(problem, solution)
+    served = np.minimum(kept + new, problem.need)
     loose = _loose(run, served)
     if not (loose & (had > 0)).any():
         return 0
@@ -171,9 +169,3 @@ def _optimum(columns: _Columns, lower: Floats, upper: Floats) -> int:
     highs.run()
     optimal = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
     return int(np.ceil(highs.getInfo().objective_function_value - 1e-3)) if optimal else 0
-
-
-def _sums(pools: int, pool: Ints, amounts: Ints) -> Ints:
-    total = np.zeros(pools, dtype=np.int64)
-    np.add.at(total, pool, amounts)
-    return total

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aifactory_solver.problem import Ints, Solution
+from aifactory_solver.problem import Solution
 from aifactory_solver.question import Question
 from aifactory_solver.relax.engine import Engine
 from aifactory_solver.relax.relaxation import relax
@@ -18,15 +18,13 @@ from aifactory_solver.strict.guide import Guide
 from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.plain import begin
 from aifactory_solver.targets import Advice, Targets
+from aifactory_solver.value import gpus_by_pool
 
 
 def regroup(layout: Layout, plan: Solution, engine: Engine) -> Targets | None:
     """A guide to fewer moves than the plan's, None where nobody looks for a place in it."""
     problem, run = layout.problem, begin(Guide(layout))
-    gpus = problem.system_gpus[problem.cell_system]
-    had = _by_pool(problem.pools, problem.row_pool, problem.row_units * gpus[problem.row_cell])
-    kept = _by_pool(problem.pools, problem.row_pool, plan.kept * gpus[problem.row_cell])
-    new = _by_pool(problem.pools, plan.new_pool, plan.new_units * gpus[plan.new_cell])
+    had, kept, new = gpus_by_pool(problem, plan)
     displaced = np.zeros(problem.pools, dtype=np.bool_)
     displaced[list(run.displaced)] = True
     gains = displaced | ((had < problem.minimum) & (kept + new >= problem.minimum))
@@ -46,9 +44,3 @@ def regroup(layout: Layout, plan: Solution, engine: Engine) -> Targets | None:
     question = Question(lacking, run.room.left, run.room.free, pools)
     relaxation = relax(question, np.zeros_like(pools), layout.forest)
     return Targets(layout, Advice(layout, pools, relaxation, engine), released=released)
-
-
-def _by_pool(pools: int, pool: Ints, amounts: Ints) -> Ints:
-    total = np.zeros(pools, dtype=np.int64)
-    np.add.at(total, pool, amounts)
-    return total

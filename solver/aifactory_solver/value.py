@@ -50,10 +50,8 @@ def _first_difference(mine: Ints, theirs: Ints) -> int:
 
 def value(problem: Problem, solution: Solution) -> Value:
     """What a plan is worth."""
-    gpus = problem.system_gpus[problem.cell_system]
-    had = _by_pool(problem, problem.row_pool, problem.row_units * gpus[problem.row_cell])
-    kept = _by_pool(problem, problem.row_pool, solution.kept * gpus[problem.row_cell])
-    has = kept + _by_pool(problem, solution.new_pool, solution.new_units * gpus[solution.new_cell])
+    had, kept, new = gpus_by_pool(problem, solution)
+    has = kept + new
     least = np.minimum(has, problem.minimum)
     priorities, at = np.unique(-problem.priority, return_inverse=True)
     units, cells = solution.new_units, solution.new_cell
@@ -71,8 +69,15 @@ def value(problem: Problem, solution: Solution) -> Value:
     )
 
 
-def _by_pool(problem: Problem, pools: Ints, amounts: Ints) -> Ints:
-    return _sums(pools, amounts, problem.pools)
+def gpus_by_pool(problem: Problem, solution: Solution) -> tuple[Ints, Ints, Ints]:
+    """(P,) GPUs that each pool had, keeps of them, and is given anew."""
+    gpus = problem.system_gpus[problem.cell_system]
+    each = gpus[problem.row_cell]
+    return (
+        _sums(problem.row_pool, problem.row_units * each, problem.pools),
+        _sums(problem.row_pool, solution.kept * each, problem.pools),
+        _sums(solution.new_pool, solution.new_units * gpus[solution.new_cell], problem.pools),
+    )
 
 
 def _sums(keys: Ints, amounts: Ints, groups: int) -> Ints:
