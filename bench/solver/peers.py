@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from aifactory_solver import solve
+from aifactory_solver import solve, solve_plainly
 from aifactory_solver.polish import polish
 from aifactory_solver.problem import Problem, Solution
 from bench.solver import greedy, milp
@@ -15,6 +15,11 @@ Method = Callable[[Problem, float], Solution]  # the problem, and a budget in se
 def aifactory(problem: Problem, budget: float) -> Solution:
     """The project's solver. Needs no budget."""
     return solve(problem)
+
+
+def safe(problem: Problem, budget: float) -> Solution:
+    """The plan that the project's solver begins with, used at once where time is short. Needs no budget."""
+    return solve_plainly(problem)
 
 
 def polished(problem: Problem, budget: float) -> Solution:
@@ -32,6 +37,7 @@ METHODS: dict[str, Method] = {
     "highs-staged": milp.staged,
     "highs-weighted": milp.weighted,
     "cp-sat": milp.cp_sat,
+    "aifactory-safe": safe,
     "aifactory": aifactory,
     "aifactory-polish": polished,
 }
