@@ -75,7 +75,7 @@ class _Program:
 
     def __init__(self, run: Run, loose: Bools, stays: Ints, served: Ints) -> None:
         """``stays`` (P,): GPUs that each pool would keep if nothing moved; ``served`` (P,): in the end."""
-        self.run, self.problem, self.layout = run, run.problem, run.layout
+        self.problem, self.layout = run.problem, run.layout
         self.stays, self.served, self.pools = stays, served, np.flatnonzero(loose)
         leaves = self.problem.row_leave & ~self.problem.row_locked
         self.standing = np.flatnonzero(loose[self.problem.row_pool] & ~leaves)
@@ -84,7 +84,7 @@ class _Program:
         question = Question(self.problem, run.room.left, run.room.free, self.pools)
         self.classes: Classes = classify(self.problem)
         self.offers: Offers = find_offers(
-            self.problem, self.classes, kinds_of(self.problem, self.pools), run.layout.forest
+            self.problem, self.classes, kinds_of(self.problem, self.pools), self.layout.forest
         )
         watts, slots = tighten(self.problem, question.left, question.free)
         self.watts, self.slots = self.classes.per_domain(watts), self.classes.per_cell(slots)

@@ -35,9 +35,8 @@ class Advice:
         demands, offers = relaxation.demands, relaxation.offers
         optimum = engine(relaxation, aim_at_all(relaxation.bands))
         targets = optimum.targets
-        offer_price = Bound(relaxation, np).offer_prices(
-            optimum.prices
-        )  # (U,) what a unit is worth to others
+        # (U,) what a unit of an offer is worth to others
+        offer_price = Bound(relaxation, np).offer_prices(optimum.prices)
         self.served: Floats = (relaxation.gain * targets).sum(axis=1)
         self.demand = dict(zip(pools.tolist(), demands.of_pool.tolist(), strict=True))
         self.units = dict(zip(pools.tolist(), minimum_units(layout.problem, pools).tolist(), strict=True))
