@@ -78,9 +78,8 @@ def node(kubectl: Kubectl) -> Iterator[str]:
 def run_pods(kubectl: Kubectl, namespace: str, node: str, replicas: int = 2) -> list[str]:
     """Run a deployment on the node and return its pods' names."""
     kubectl("apply", f"--namespace={namespace}", "--filename=-", stdin=deployment_manifest(node, replicas))
-    # Controllers that lost the API server ask again after up to a minute.
-    wait = ("--timeout=120s", f"--namespace={namespace}")
-    kubectl("rollout", "status", "deployment/train", *wait, seconds=150)
+    wait = ("--timeout=50s", f"--namespace={namespace}")
+    kubectl("rollout", "status", "deployment/train", *wait)
     return pods(kubectl, namespace)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from .client import kubectl
 from .processes import Process
 
 FEATURES = frozenset({"controller-manager", "scheduler", "kwok"})
@@ -23,6 +24,7 @@ class Cluster:
 
     `logs` and `audit` exist for the local provider only: a folder with a log per component, and the
     API server's audit log (JSON lines) of all requests but those of the cluster's own components.
+    So do `apiserver` and `controllers`, the servers that a test may lose.
     """
 
     kubeconfig: Path
@@ -31,14 +33,25 @@ class Cluster:
     logs: Path | None = None
     audit: Path | None = None
     apiserver: Process | None = None
+    controllers: tuple[Process, ...] = ()
 
     def stop_apiserver(self) -> None:
         """Lose the API server at once, as in a crash. Raises UnavailableError if it is not ours to stop."""
         self._own_apiserver().stop(grace=0)
 
     def start_apiserver(self) -> None:
-        """Start a stopped API server again and wait until it is ready; its address stays the same."""
+        """Start a stopped API server again, at the same address, and the cluster's controllers anew.
+
+        Controllers that lost it ask again after pauses that grow with each failure, up to a minute: on
+        a slow machine two of them pass before a pod runs. Returns once all of them are ready.
+        """
         self._own_apiserver().start()
+        for controller in self.controllers:
+            controller.stop(grace=0)
+        # A new kwok takes over a node when the old one's lease has expired, or is not there.
+        kubectl(self.kubeconfig, "delete", "leases", "--all", "--namespace=kube-node-lease")
+        for controller in self.controllers:
+            controller.start()
 
     def _own_apiserver(self) -> Process:
         if self.apiserver is None:

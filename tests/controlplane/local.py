@@ -43,13 +43,17 @@ def local_cluster(
         def component(name: str) -> tuple[Path, Path, Pki, Path]:
             return files[name], kubeconfig(name, pki.identity(name)), pki, logs / f"{name}.log"
 
+        controllers = []
         if "controller-manager" in features:
-            stack.enter_context(components.controller_manager(*component("kube-controller-manager")))
+            controllers.append(components.controller_manager(*component("kube-controller-manager")))
         if "scheduler" in features:
-            stack.enter_context(components.scheduler(*component("kube-scheduler")))
+            controllers.append(components.scheduler(*component("kube-scheduler")))
         if "kwok" in features:
-            stack.enter_context(components.kwok(*component("kwok"), stages=files[STAGES]))
-        yield Cluster(kubeconfig("admin", pki.admin), "local", features, logs, audit, apiserver)
+            controllers.append(components.kwok(*component("kwok"), stages=files[STAGES]))
+        for controller in controllers:
+            stack.enter_context(controller)
+        admin = kubeconfig("admin", pki.admin)
+        yield Cluster(admin, "local", features, logs, audit, apiserver, tuple(controllers))
 
 
 @contextmanager
