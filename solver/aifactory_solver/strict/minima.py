@@ -71,9 +71,11 @@ class Minima:
         room, layout = self.room, self.layout
         if layout.frozen[p] or not self.run.below_minimum(p):
             return False
-        if room.held(p) or layout.changed[p]:
-            return True
-        beneath = Finder.over(room.beneath(layout.priority[p]))
+        return bool(room.held(p)) or layout.changed[p] or self._fits_beneath(p)
+
+    def _fits_beneath(self, p: int) -> bool:
+        """Whether a pool that holds nothing has a place where all that it may take is gone."""
+        beneath = Finder.over(self.room.beneath(self.layout.priority[p]))
         return any(fits(beneath, ask) for ask in self.run.asks(p, {}))
 
     def _concerned(self) -> Iterator[int]:
@@ -110,6 +112,8 @@ class Minima:
         if not held and self._as_meant(p):
             return True
         moving = layout.changed[p] and p not in run.settled
+        if not held and not moving and not self._fits_beneath(p):
+            return False  # most of those that wait, so worth the question
         misfits = moving and run.misfits(p)
         around = [] if misfits else run.asks(p, held)
         movable = run.cut(p) or moving
