@@ -42,8 +42,8 @@ class Cluster:
     def start_apiserver(self) -> None:
         """Start a stopped API server again, at the same address, and the cluster's controllers anew.
 
-        Controllers that lost it ask again after pauses that grow with each failure, up to a minute: on
-        a slow machine two of them pass before a pod runs. Returns once all of them are ready.
+        Controllers that lost it ask again after pauses that grow with each failure, up to a minute,
+        which no test should wait for. Returns once all of them are ready.
         """
         self._own_apiserver().start()
         for controller in self.controllers:
