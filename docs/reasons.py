@@ -117,6 +117,13 @@ REASONS: Final = (
     ),
     Reason(
         FACTORY,
+        "UnknownInstance",
+        _BLOCKED,
+        "spec.power.limits names a domain instance that does not exist. The rest of the spec is followed.",
+        "correct the path, or take the entry out",
+    ),
+    Reason(
+        FACTORY,
         "Stray",
         _BLOCKED,
         "Nodes carry the operator's labels and stand in no slot. They count, and are never touched.",

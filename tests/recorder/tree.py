@@ -1,5 +1,6 @@
 """A factory's limits, spread out from its spec: every domain instance with the watts that it may carry."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -47,13 +48,16 @@ def read_tree(resource: Resource) -> Tree | None:
         steps = domain.path.split("/")
         numbers = [range(1, counts["/".join(steps[: i + 1])] + 1) for i in range(len(steps))]
         for chosen in product(*numbers):
-            # The first of several bears no number in stamps, so that a second one renames nothing.
-            path = "/".join(s if n == 1 else f"{s}-{n}" for s, n in zip(steps, chosen, strict=True))
+            path = identity("/".join(f"{s}-{n}" for s, n in zip(steps, chosen, strict=True)))
             several = [len(numbers[i]) > 1 for i in range(len(steps))]
             name = "/".join(
                 f"{s}-{n}" if many else s for s, n, many in zip(steps, chosen, several, strict=True)
             )
             limits[path], shown[path] = _floor(domain.limit), name
+    for entry in power.limits:
+        path = identity(entry.domain)
+        if path in limits:
+            limits[path] = min(limits[path], _floor(entry.limit))
     return Tree(limits, shown, _rated(factory), factory.spec.paused)
 
 
@@ -69,6 +73,11 @@ def _rated(factory: AIFactory) -> dict[str, int]:
 
 def _floor(value: Fraction) -> int:
     return value.numerator // value.denominator
+
+
+def identity(path: str) -> str:
+    """A path as nodes are stamped with it: the first of several bears no number, whoever writes it."""
+    return "/".join(re.sub(r"^(.+?)(-1)+$", r"\1", step) for step in path.split("/"))
 
 
 def above(path: str) -> list[str]:

@@ -82,13 +82,6 @@ def name_rule(length: int) -> Rule:
     )
 
 
-def canonical(name: str) -> str:
-    """Return one name for names that mean the same place: `hall-1` is `hall`."""
-    while name.endswith("-1"):
-        name = name[:-2]
-    return name
-
-
 def _split(path: str) -> tuple[str, str]:
     """Split a path into its parent, empty at the top, and its last name."""
     parent, _, name = path.rpartition("/")
@@ -97,12 +90,12 @@ def _split(path: str) -> tuple[str, str]:
 
 def _has_instance(domain: "Domain", name: str) -> bool:
     """Say whether `name` is one of the domain's instances, its parent left aside."""
-    own, name = _split(domain.path)[1], canonical(name)
+    own, name = _split(domain.path)[1], names.canonical(name)
     stem, _, number = name.rpartition("-")
     numbered = (
         stem == own and re.fullmatch("[1-9][0-9]{0,4}", number) is not None and int(number) <= domain.count
     )
-    return numbered or name == canonical(own)
+    return numbered or name == names.canonical(own)
 
 
 def orphans(power: "Power") -> list[str]:

@@ -57,6 +57,19 @@ class Domain(Model):
     """
 
 
+class InstanceLimit(Model):
+    """A limit of one domain instance alone."""
+
+    domain: InstancePath
+    """The instance, such as hall-2 or hall-2/row-5. A single one has no number; hall and hall-1 are the
+    same place.
+    """
+    limit: Watts
+    """IT power that it may carry, in watts, as a Kubernetes quantity: 15M is 15 MW. The lower one of this
+    and its domain's own limit holds. From 0 (an outage) to 1T. Quote numbers that are not whole: "42.5".
+    """
+
+
 class Power(Model):
     """What the site may draw, and the tree that carries it."""
 
@@ -109,6 +122,10 @@ class Power(Model):
     """
     domains: Annotated[tuple[Domain, ...], Field(max_length=256, json_schema_extra=list_map("path"))] = ()
     """The power tree, by path. Units count in their own domain, in each one above it and in the quota."""
+    limits: Annotated[
+        tuple[InstanceLimit, ...], Field(max_length=256, json_schema_extra=list_map("domain"))
+    ] = ()
+    """Lower limits of single domain instances, such as a hall whose feed is being repaired."""
 
 
 class Energy(Model):

@@ -1,6 +1,7 @@
 """Names that the operator writes into a cluster, and the rules for names that users write."""
 
 import hashlib
+import re
 from typing import Final
 
 GROUP: Final = "aifactory.dev"
@@ -41,6 +42,7 @@ LABEL_VALUE_LENGTH: Final = 63
 LABEL_KEY_LENGTH: Final = 253 + 1 + 63
 FACTORY_NAME_LENGTH: Final = 40
 _HASH_LENGTH: Final = 16
+_FIRST: Final = re.compile(r"(?<=.)(-1)+$")
 
 _SEGMENT = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 DNS_LABEL: Final = f"^{_SEGMENT}$"
@@ -56,6 +58,15 @@ MEANING: Final = {
     LABEL_VALUE: "a label value: at most 63 letters, digits, '-', '_' and '.', or empty",
     QUALIFIED_NAME: "a label key: NAME or DOMAIN/NAME, the name of at most 63 characters",
 }
+
+
+def canonical(path: str) -> str:
+    """Return the identity of a place, for every way to write its path: `hall-1/row` is `hall/row`.
+
+    The first of several instances bears no number, so that a second hall renames nothing under a running
+    node, and so that one entry for two halls and two entries for one hall each mean the same halls.
+    """
+    return "/".join(_FIRST.sub("", segment) for segment in path.split("/"))
 
 
 def _shorten(text: str, joint: str) -> str:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from rich.console import Console
 from rich.table import Table
 
+from aifactory.api import names
 from aifactory.api.quantity import show_power
 from aifactory.cli.diff import Difference
 from aifactory.cli.manifests import Manifests
@@ -101,7 +102,7 @@ def _loads(layout: Layout, plan: Plan) -> tuple[Counter[int], Counter[int]]:
     for placings in plan.placings.values():
         for placing in placings:
             if placing.factory == layout.factory:
-                for i in layout.chain(layout.nearest(layout.path_of(placing.domain))):
+                for i in layout.chain(layout.nearest(names.canonical(placing.domain))):
                     watts[i] += placing.watts
                     gpus[i] += placing.gpus
     return watts, gpus

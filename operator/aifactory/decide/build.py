@@ -43,7 +43,7 @@ class _Builder:
         for refused in world.refused:
             if refused.kind == "AIFactory":
                 unlimited = (Instance("", "", "", -1, _UNLIMITED),)
-                self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0}, by_name={"": ""})
+                self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0})
         self.fleet = muster(world, self.layouts, self.locked)
         alive = [pool for pool in world.pools if pool.metadata.deletion_timestamp is None]
         self.pools = tuple(sorted(alive, key=key_of))

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from aifactory.api import names
 from aifactory.api.catalogue import systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.quantity import show_power
@@ -188,6 +189,13 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
     unknown = sorted({racks.system for racks in factory.spec.racks if racks.system not in systems})
     if unknown:
         found.append(("UnknownSystem", f"No such system: {', '.join(unknown)}. Define it in spec.systems."))
+    limited = [it.domain for it in factory.spec.power.limits]
+    nowhere = [path for path in limited if names.canonical(path) not in layout.by_path]
+    if nowhere:
+        paths = f"{', '.join(nowhere[:5])}{' ...' if len(nowhere) > 5 else ''}"
+        found.append(
+            ("UnknownInstance", f"spec.power.limits: found {paths}, allowed are instances of a domain.")
+        )
     strays = sorted(node.name for node in case.fleet.strays if node.factory == name)
     if strays:
         found.append(("Stray", f"Nodes with our labels in no slot of ours: {', '.join(strays[:5])}."))

@@ -187,7 +187,7 @@ def _claimed(
         layout = layouts.get(claim.factory)
         if layout is None or not claim.units:
             continue
-        path = layout.path_of(claim.domain)
+        path = names.canonical(claim.domain)
         size, gpus = claim.nodes // claim.units, claim.gpus // claim.units
         group = layout.by_slot.get((path, claim.system))
         offered = layout.groups[group].slots if group is not None else ()
@@ -206,7 +206,7 @@ def _claimed(
                     size=size,
                     gpus=gpus,
                     watts=watts,
-                    fabric=layout.path_of(claim.fabric),
+                    fabric=names.canonical(claim.fabric),
                     placed_under=claim.placed_under,
                     out_of_service=False,
                     claimed_ready=min(ready, gpus),

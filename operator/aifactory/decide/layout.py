@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from aifactory.api import names
 from aifactory.api.catalogue import System, systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.quantity import watts
@@ -12,8 +13,8 @@ from aifactory.api.quantity import watts
 class Instance:
     """One domain instance. Instance 0 of a layout is the factory itself, its limit the quota in IT watts.
 
-    ``path`` is its identity: the first of several is written without a number, so that a second hall
-    renames nothing under a running node. ``name`` is what people read: numbered where there are several.
+    ``path`` is its identity, see `names.canonical`. ``name`` is what people read: numbered where there are
+    several.
     """
 
     path: str
@@ -21,16 +22,7 @@ class Instance:
     level: str  # the spec's path
     parent: int  # -1 for the factory
     limit: int  # IT watts
-    base: str = ""  # last segment of the spec's path
-    number: int = 1
     out_of_service: bool = False  # itself or one above it
-
-    @property
-    def aliases(self) -> frozenset[str]:
-        """What the last segment may be called."""
-        return frozenset(
-            (self.base, f"{self.base}-1") if self.number == 1 else (f"{self.base}-{self.number}",)
-        )
 
 
 @dataclass(frozen=True)
@@ -66,12 +58,7 @@ class Layout:
     groups: tuple[Group, ...]
     by_path: dict[str, int] = field(default_factory=dict)
     unit_watts: dict[str, int | None] = field(default_factory=dict)  # of every system that is known here
-    by_name: dict[str, str] = field(default_factory=dict)  # what people read -> path
     by_slot: dict[tuple[str, str], int] = field(default_factory=dict)  # (path, system name) -> group
-
-    def path_of(self, name: str) -> str:
-        """The identity of the instance that people call ``name``; the name itself where there is none."""
-        return self.by_name.get(name, name)
 
     def offers(self, path: str, system: str, rack: int, slot: int) -> bool:
         """Whether the spec still describes a unit in this place."""
@@ -113,29 +100,30 @@ def quota_watts(factory: AIFactory) -> int:
 def lay_out(factory: AIFactory) -> Layout:
     """Spread a factory's spec out. The spec has been validated."""
     spec = factory.spec
+    own = _limits_of_one(factory)
+    shut = {names.canonical(path) for path in spec.out_of_service}
     instances = [Instance("", "", "", -1, quota_watts(factory))]
     at_level: dict[str, list[int]] = {"": [0]}
     for domain in sorted(spec.power.domains, key=lambda d: (d.path.count("/"), d.path)):
         above, _, base = domain.path.rpartition("/")
-        limit, several = watts(domain.limit), domain.count > 1
+        limit = watts(domain.limit)
         for parent in at_level[above]:
             up = instances[parent]
             for number in range(1, domain.count + 1):
+                name = f"{up.name}/{base}-{number}" if domain.count > 1 else f"{up.name}/{base}"
                 segment = base if number == 1 else f"{base}-{number}"
-                shown = f"{base}-{number}" if several else base
+                path = names.canonical(f"{up.path}/{segment}".lstrip("/"))
                 at_level.setdefault(domain.path, []).append(len(instances))
                 instances.append(
                     Instance(
-                        path=f"{up.path}/{segment}".lstrip("/"),
-                        name=f"{up.name}/{shown}".lstrip("/"),
+                        path=path,
+                        name=name.lstrip("/"),
                         level=domain.path,
                         parent=parent,
-                        limit=limit,
-                        base=base,
-                        number=number,
+                        limit=min(limit, own.get(path, limit)),
+                        out_of_service=up.out_of_service or path in shut,
                     )
                 )
-    _mark_out_of_service(instances, spec.out_of_service)
 
     groups: list[Group] = []
     systems = systems_of(spec)
@@ -164,21 +152,14 @@ def lay_out(factory: AIFactory) -> Layout:
         groups=tuple(groups),
         by_path={instance.path: i for i, instance in enumerate(instances)},
         unit_watts={name: unit_watts(s, spec.power.overhead_percent) for name, s in systems.items()},
-        by_name={instance.name: instance.path for instance in instances},
         by_slot={(instances[g.instance].path, g.system.name): i for i, g in enumerate(groups)},
     )
 
 
-def _mark_out_of_service(instances: list[Instance], listed: tuple[str, ...]) -> None:
-    """Mark every listed instance, under any of its names, and all below it."""
-    wanted = [tuple(path.split("/")) for path in listed]
-    spelled: list[list[frozenset[str]]] = []
-    for i, instance in enumerate(instances):
-        spelled.append([] if instance.parent < 0 else [*spelled[instance.parent], instance.aliases])
-        named = any(
-            len(path) == len(spelled[i]) and all(s in a for s, a in zip(path, spelled[i], strict=True))
-            for path in wanted
-        )
-        above = instance.parent >= 0 and instances[instance.parent].out_of_service
-        if named or above:
-            instances[i] = Instance(**{**vars(instance), "out_of_service": True})
+def _limits_of_one(factory: AIFactory) -> dict[str, int]:
+    """The limits that single instances have of their own, by path; the lowest of several for one."""
+    found: dict[str, int] = {}
+    for entry in factory.spec.power.limits:
+        path, limit = names.canonical(entry.domain), watts(entry.limit)
+        found[path] = min(limit, found.get(path, limit))
+    return found

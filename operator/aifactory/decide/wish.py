@@ -96,7 +96,7 @@ def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | N
     try:
         slot = Slot(
             factory=labels[names.LABEL_FACTORY],
-            path=annotations[names.ANNOTATION_PATH],
+            path=names.canonical(annotations[names.ANNOTATION_PATH]),
             system=labels[names.LABEL_SYSTEM],
             rack=int(labels[names.LABEL_RACK]),
             slot=int(labels[names.LABEL_SLOT]),
@@ -105,7 +105,7 @@ def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | N
         stamp = Stamp(
             slot=slot,
             pool=_owner(labels),
-            fabric=annotations[names.ANNOTATION_FABRIC],
+            fabric=names.canonical(annotations[names.ANNOTATION_FABRIC]),
             unit_watts=int(annotations[names.ANNOTATION_WATTS]),
             unit_gpus=int(annotations[names.ANNOTATION_GPUS]),
             unit_nodes=int(annotations[names.ANNOTATION_NODES]),

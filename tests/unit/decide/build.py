@@ -55,6 +55,8 @@ class Factory(_Words):
     hall: int | str = PLENTY  # limit of each hall
     rows: int = 0  # rows in each hall; none: everything hangs on the halls
     row: int | str = PLENTY
+    apart: bool = False  # each hall is an entry of its own, with its rows
+    limits: Mapping[str, int] | None = None  # of single instances
     boxes: int = 0  # on each row, or each hall where there are no rows
     racks: int = 0
     cubes: int = 0
@@ -83,6 +85,8 @@ class Factory(_Words):
         power: Manifest = {"quota": self.quota, "basis": "CriticalIT", "overheadPercent": self.overhead}
         if self.pue is not None:
             power |= {"basis": "Gross", "peakPUE": self.pue}
+        if self.limits is not None:
+            power["limits"] = [{"domain": path, "limit": limit} for path, limit in self.limits.items()]
         spec: Manifest = {
             "power": {**power, "domains": list(self._domains())},
             "racks": list(self._groups()),
@@ -102,25 +106,34 @@ class Factory(_Words):
             "spec": spec,
         }
 
+    def _halls(self) -> list[Manifest]:
+        if not self.apart:
+            return [{"path": "hall", "count": self.halls}]
+        return [{"path": f"hall-{number}"} for number in range(1, self.halls + 1)]
+
     def _domains(self) -> tuple[Manifest, ...]:
         if self.domains is not None:
             return self.domains
-        hall: Manifest = {"path": "hall", "count": self.halls, "limit": self.hall}
-        return (hall, {"path": "hall/row", "count": self.rows, "limit": self.row}) if self.rows else (hall,)
+        halls = [{**hall, "limit": self.hall} for hall in self._halls()]
+        rows = [{"path": f"{hall['path']}/row", "count": self.rows, "limit": self.row} for hall in halls]
+        return (*halls, *rows) if self.rows else tuple(halls)
 
     def _groups(self) -> tuple[Manifest, ...]:
         if self.groups is not None:
             return self.groups
-        place: Manifest = {"domain": "hall/row" if self.rows else "hall"}
+        return tuple(group for hall in self._halls() for group in self._groups_of(hall["path"]))
+
+    def _groups_of(self, hall: str) -> list[Manifest]:
+        place: Manifest = {"domain": f"{hall}/row" if self.rows else hall}
         if self.fabric:
-            place["fabric"] = self.fabric
+            place["fabric"] = self.fabric.replace("hall", hall)
         one_rack = {"box": self.boxes, "cube": self.cubes}
         found = [
             {**place, "system": name, "count": 1, "nodesPerRack": n} for name, n in one_rack.items() if n
         ]
         if self.racks:
             found.append({**place, "system": "rack", "count": self.racks})
-        return tuple(found)
+        return found
 
     def _systems(self) -> tuple[Manifest, ...]:
         changed = self.systems or {}

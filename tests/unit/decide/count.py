@@ -59,22 +59,32 @@ def parents(path: str) -> Iterator[str]:
     yield ""
 
 
-def level(path: str) -> str:
-    """The path in the spec of an instance; no domain of these tests has a number in its own name."""
-    return re.sub(r"-\d+(?=/|$)", "", path)
+def identity(path: str) -> str:
+    """A path as nodes carry it: the first of several has no number."""
+    return re.sub(r"(?<=[^/])(-1)+(?=/|$)", "", path)
+
+
+def levels(factory: AIFactory) -> dict[str, str]:
+    """The path in the spec of every place."""
+    found = {"": ""}
+    for domain in sorted(factory.spec.power.domains, key=lambda d: d.path.count("/")):
+        above, _, base = domain.path.rpartition("/")
+        for parent in [p for p, its in found.items() if its == above]:
+            for number in range(1, domain.count + 1):
+                found[identity(f"{parent}/{base}-{number}".lstrip("/"))] = domain.path
+    return found
 
 
 def limits(factory: AIFactory) -> dict[str, int]:
     """The limit of every place, in whole IT watts."""
     power = factory.spec.power
     it_power = power.quota / power.peak_pue if power.basis == "Gross" and power.peak_pue else power.quota
-    found = {"": floor(it_power)}
-    for domain in sorted(power.domains, key=lambda d: d.path.count("/")):
-        above, _, base = domain.path.rpartition("/")
-        for parent in [p for p in found if level(p) == above]:
-            for number in range(1, domain.count + 1):
-                segment = base if number == 1 else f"{base}-{number}"
-                found[f"{parent}/{segment}".lstrip("/")] = floor(domain.limit)
+    of_level = {"": it_power} | {domain.path: domain.limit for domain in power.domains}
+    found = {path: floor(of_level[its]) for path, its in levels(factory).items()}
+    for entry in power.limits:
+        path = identity(entry.domain)
+        if path in found:
+            found[path] = min(found[path], floor(entry.limit))
     return found
 
 
@@ -88,7 +98,7 @@ def unit_watts(factory: AIFactory, system: str) -> int | None:
 
 def out_of_service(factory: AIFactory, path: str) -> bool:
     """Whether a place, or one above it, is out of service."""
-    listed = {re.sub(r"-1(?=/|$)", "", name) for name in factory.spec.out_of_service}
+    listed = {identity(name) for name in factory.spec.out_of_service}
     return not listed.isdisjoint(parents(path))
 
 
@@ -171,8 +181,9 @@ def shut(state: State, factory: str) -> bool:
 def slots_of(factory: AIFactory, system: System, path: str) -> set[tuple[int, int]]:
     """(rack, slot) of every unit of a system that a place has room for; slot 0 is a whole rack."""
     found: set[tuple[int, int]] = set()
+    domain = levels(factory).get(path)
     for group in factory.spec.racks:
-        if (group.domain, group.system) == (level(path), system.name):
+        if (group.domain, group.system) == (domain, system.name):
             racks = range(1, group.count + 1)
             if system.unit == "Rack":
                 found |= {(rack, 0) for rack in racks}

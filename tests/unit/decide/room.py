@@ -17,7 +17,7 @@ from unit.decide.count import (
     Standing,
     committed,
     free_slots,
-    level,
+    levels,
     limits,
     locked,
     out_of_service,
@@ -73,6 +73,7 @@ class Room:
 
     def __init__(self, state: State, pool: GPUPool, name: str, gpus: int, gone: list[Standing]) -> None:
         self.pool = pool
+        self.state = state
         removed = {n.name for unit in gone for n in unit.nodes}
         nodes = [n for n in state.nodes.values() if n.name not in removed]
         self.left: dict[Place, int] = {}  # units that each place's own limit still carries
@@ -91,12 +92,13 @@ class Room:
         for path, limit in limits(factory).items():
             self.left[name, path] = max(0, limit - load[path]) // watts
             if slots_of(factory, system, path) and not out_of_service(factory, path):
+                its = levels(factory)
                 fabric = next(
                     p
                     for group in factory.spec.racks
-                    if (group.domain, group.system) == (level(path), system.name)
+                    if (group.domain, group.system) == (its[path], system.name)
                     for p in parents(path)
-                    if level(p) == group.fabric_path
+                    if its[p] == group.fabric_path
                 )
                 self.leaves.append(Leaf(name, path, fabric, free_slots(factory, system, path, nodes)))
 
@@ -116,7 +118,7 @@ class Room:
         """What the pool's topology packs into or spreads over, with the leaves in each."""
         found: dict[Place, list[Leaf]] = defaultdict(list)
         for leaf in self.leaves:
-            place = place_of(self.pool, leaf.factory, leaf.path, leaf.fabric)
+            place = place_of(self.state, self.pool, leaf.factory, leaf.path, leaf.fabric)
             if place is not None:
                 found[place].append(leaf)
         return found
@@ -173,14 +175,15 @@ class Room:
         return all(n <= self.left[place] for place, n in sums.items())
 
 
-def place_of(pool: GPUPool, factory: str, path: str, fabric: str) -> Place | None:
+def place_of(state: State, pool: GPUPool, factory: str, path: str, fabric: str) -> Place | None:
     """The place of the pool's topology that a unit is in; None: in none."""
     topology = pool.spec.topology
     over, domain = topology.pack, topology.domain
     if topology.spread is not None:
         over, domain = topology.spread.over, topology.spread.domain
     if over == "Domain":
-        return next(((factory, p) for p in parents(path) if p and level(p) == domain), None)
+        its = levels(state.factories[factory]) if factory in state.factories else {}
+        return next(((factory, p) for p in parents(path) if p and its.get(p) == domain), None)
     return (factory, fabric) if over == "Fabric" else (factory, "")
 
 
@@ -239,5 +242,5 @@ def beside(
     held: dict[Place | None, int] = defaultdict(int)
     for unit in mine:
         stamp = unit.nodes[0].stamp
-        held[place_of(pool, unit.factory, unit.path, stamp.fabric if stamp else "")] += 1
+        held[place_of(state, pool, unit.factory, unit.path, stamp.fabric if stamp else "")] += 1
     return Room(state, pool, *shape, gone).fits(missing, held)

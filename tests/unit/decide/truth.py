@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from aifactory.decide import Plan
-from unit.decide.count import Standing, committed, draws, limits, locked, over, standing, units
+from unit.decide.count import Standing, committed, draws, identity, limits, locked, over, standing, units
 from unit.decide.state import State
 
 
@@ -114,17 +114,9 @@ def factory_lies(state: State, name: str) -> list[str]:
         "WithinLimits": (says["WithinLimits"].status == "True", not over(factory, nodes)),
         "tightest": (
             [t.committed for t in status.tightest],
-            [load[_identity(factory, t.domain)] for t in status.tightest],
+            [load[identity(t.domain)] for t in status.tightest],
         ),
     }
     if not locked(state, name):
         expected["reserved"] = (status.power.reserved, load[""])
     return [f"{what} is {a}, should be {b}" for what, (a, b) in expected.items() if a != b]
-
-
-def _identity(factory: Any, shown: str) -> str:
-    return next(p for p in limits(factory) if p in (shown, _plain(shown)))
-
-
-def _plain(shown: str) -> str:
-    return "/".join(part.removesuffix("-1") for part in shown.split("/"))
