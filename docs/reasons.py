@@ -42,6 +42,12 @@ REASONS: Final = (
         "event only",
         "A node was deleted with its pods, because they did not leave within drainTimeoutSeconds.",
     ),
+    Reason(
+        POOL,
+        "DrainCalledOff",
+        "event only",
+        "Nodes that were being drained are kept: their pool would only have been given new ones.",
+    ),
     Reason(FACTORY, "AsPlanned", "Ready=True", "All is as planned."),
     Reason(
         FACTORY,
@@ -365,6 +371,8 @@ NODE_KEYS: Final = {
     "ANNOTATION_DRAINING_FOR": "Why: `OutOfService` (a drained factory, a domain or unit out of service), "
     "`PowerLimit` (its pool stood under an exceeded limit), `Preemption`, or `Spec` (the pool was deleted, "
     "scaled down or moved by its own spec).",
+    "ANNOTATION_CORDONED_BEFORE": "`true` where somebody had cordoned the node before its drain began: that "
+    "cordon stays where the drain is called off.",
     "ANNOTATION_LABEL_KEYS": "Keys of `spec.nodeLabels` that the operator set.",
     "ANNOTATION_TAINT_KEYS": "Keys of `spec.nodeTaints` that the operator set.",
     "ANNOTATION_LEADER": "Identity of the leader that ordered it. The API server compares it with the Lease.",

@@ -5,9 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from aifactory.api import names
-from aifactory.backends.nodes import drain_patch, hold_patch, read_node, read_pod, relabel_patch, taint_body
+from aifactory.backends.nodes import (
+    call_off_patch,
+    drain_patch,
+    hold_patch,
+    read_node,
+    read_pod,
+    relabel_patch,
+    taint_body,
+)
 from aifactory.backends.port import NODE, POD, Client, Object
-from aifactory.decide.plan import Delete, Drain, Evict, Hold, NodeWish, Order, Relabel
+from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, NodeWish, Order, Relabel
 from aifactory.decide.world import Node, Pod
 
 # kwok plays the kubelet only for nodes with this annotation.
@@ -61,7 +69,12 @@ class Kwok:
 
     async def drain(self, drain: Drain) -> None:
         """Cordon the node."""
-        await self._patch(drain.node, drain_patch(drain.since, drain.cause))
+        await self._patch(drain.node, drain_patch(drain))
+
+    async def call_off(self, call: CallOff) -> None:
+        """Take our notes and our cordon off the node, as it is now."""
+        obj = await self._client.get(NODE, call.node.name)
+        await self._patch(call.node, call_off_patch(read_node(obj)), obj["metadata"]["resourceVersion"])
 
     async def evict(self, evict: Evict) -> None:
         """Evict the pod."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from aifactory.api import names
 from aifactory.backends.port import Object
-from aifactory.decide.plan import Cause, Relabel
+from aifactory.decide.plan import Drain, Relabel
 from aifactory.decide.wish import MOST_WATTS, read_stamp
 from aifactory.decide.world import Node, Pod, Taint
 
@@ -62,13 +62,29 @@ def read_pod(obj: Object) -> Pod | None:
     return Pod(meta["namespace"], meta["name"], obj["spec"]["nodeName"], evicted, meta.get("uid", ""))
 
 
-def drain_patch(since: datetime, cause: Cause) -> Object:
-    """Cordon a node and note since when it drains, in RFC 3339 (UTC), and why."""
-    stamp = since.astimezone(UTC).isoformat()
-    notes = {names.ANNOTATION_DRAINING_SINCE: stamp, names.ANNOTATION_DRAINING_FOR: str(cause)}
+def drain_patch(drain: Drain) -> Object:
+    """Cordon a node and note since when it drains, in RFC 3339 (UTC), why, and whether it was cordoned."""
+    notes: Object = {
+        names.ANNOTATION_DRAINING_SINCE: drain.since.astimezone(UTC).isoformat(),
+        names.ANNOTATION_DRAINING_FOR: str(drain.cause),
+        names.ANNOTATION_CORDONED_BEFORE: "true" if drain.node.cordoned else None,
+    }
     return {
         "metadata": {"annotations": notes},
         "spec": {"unschedulable": True},
+    }
+
+
+def call_off_patch(node: Node) -> Object:
+    """Take back what `drain_patch` did; a cordon that was there before stays."""
+    notes = (
+        names.ANNOTATION_DRAINING_SINCE,
+        names.ANNOTATION_DRAINING_FOR,
+        names.ANNOTATION_CORDONED_BEFORE,
+    )
+    return {
+        "metadata": {"annotations": dict.fromkeys(notes)},
+        **({} if node.cordoned else {"spec": {"unschedulable": None}}),
     }
 
 

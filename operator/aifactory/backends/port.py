@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from aifactory.decide.plan import Delete, Drain, Evict, Hold, Order, Relabel
+from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
 from aifactory.decide.world import Node, Pod
 
 Object = dict[str, Any]  # a Kubernetes object as JSON has it
@@ -76,6 +76,9 @@ class Backend(Protocol):
 
     async def drain(self, drain: Drain) -> None:
         """Cordon a node and note when its draining began."""
+
+    async def call_off(self, call: CallOff) -> None:
+        """Take back what `drain` did, unless somebody has changed it meanwhile."""
 
     async def evict(self, evict: Evict) -> None:
         """Ask a pod to leave its node."""

@@ -10,7 +10,18 @@ from aifactory.decide.assign import Assignment, minimum_units
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
-from aifactory.decide.plan import Action, Cause, Complete, Delete, Drain, Evict, Finalizer, Hold, Order
+from aifactory.decide.plan import (
+    Action,
+    CallOff,
+    Cause,
+    Complete,
+    Delete,
+    Drain,
+    Evict,
+    Finalizer,
+    Hold,
+    Order,
+)
 from aifactory.decide.releases import drain_timeout
 from aifactory.decide.wish import new_stamp, node_wish, relabel, slots_of, standing_stamp
 from aifactory.decide.world import PoolKey, key_of
@@ -24,6 +35,7 @@ def act(case: Case, assignment: Assignment, now: datetime) -> tuple[Action, ...]
         return ()  # our own resources are being deleted: whoever did that gets the time to think again
     return (
         *_finalizers(case),
+        *_called_off(assignment),
         *_releases(case, assignment, now),
         *_upkeep(case, assignment),
         *_orders(case, assignment),
@@ -58,6 +70,13 @@ def _finalizers(case: Case) -> list[Action]:
     return actions
 
 
+def _called_off(assignment: Assignment) -> list[Action]:
+    """Take back what was noted on nodes that stay after all."""
+    staying = [unit for units in assignment.stay.values() for unit in units]
+    noted = [n for u in staying for n in u.nodes if n.stamp and n.stamp.draining_since and not n.deleting]
+    return [CallOff(node) for node in sorted(noted, key=lambda node: node.name)]
+
+
 def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]:
     """Cordon, drain and delete what has to go; a unit counts until its last node is gone."""
     leaving = [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]
@@ -74,7 +93,7 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
             since = node.stamp.draining_since if node.stamp else None
             if node.deleting:
                 continue
-            if since is None or not node.unschedulable:
+            if since is None or node.spared:
                 drains.append(Drain(node, since or now, cause))
                 continue
             staying = pods.get(node.name, [])

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
+from aifactory.decide.goes_first import by_worth
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.releases import overdue
 from aifactory.decide.world import PoolKey, key_of
@@ -40,9 +41,10 @@ def assign(case: Case, solution: Solution, now: datetime) -> Assignment:
     go: dict[PoolKey, list[Unit]] = defaultdict(list)
     for r, units in enumerate(case.rows):
         pool = key_of(case.pools[int(case.problem.row_pool[r])])
-        ordered = sorted(units, key=_worth)
-        stay[pool] += ordered[: int(solution.kept[r])]
-        go[pool] += ordered[int(solution.kept[r]) :]
+        gone = len(units) - int(solution.kept[r])
+        ordered = by_worth(units)
+        go[pool] += ordered[:gone]
+        stay[pool] += ordered[gone:]
     new: dict[PoolKey, list[tuple[int, int]]] = defaultdict(list)
     for p, c, n in zip(solution.new_pool, solution.new_cell, solution.new_units, strict=True):
         new[key_of(case.pools[int(p)])].append((int(c), int(n)))
@@ -53,11 +55,6 @@ def assign(case: Case, solution: Solution, now: datetime) -> Assignment:
         go={p: tuple(units) for p, units in go.items() if units and p not in last},
         new={p: tuple(cells) for p, cells in new.items()},
     )
-
-
-def _worth(unit: Unit) -> tuple[int, int, tuple[int, int]]:
-    """Sort key: ready and whole units are kept before others, low slots before high ones."""
-    return (-unit.ready_gpus, -len(unit.nodes), (unit.slot.rack, unit.slot.slot))
 
 
 def _leave_last(

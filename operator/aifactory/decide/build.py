@@ -28,13 +28,16 @@ def locked_factories(world: World, *, paused: bool = True) -> frozenset[str]:
     return frozenset(stopped | undriven | refused | (world.unknown & names))
 
 
-def build(world: World, *, paused: bool = True) -> Case:
-    """Turn the world into arrays. Without ``paused``, as if nothing were paused."""
-    return _Builder(world, paused=paused).case()
+def build(world: World, *, paused: bool = True, called_off: frozenset[Slot] = frozenset()) -> Case:
+    """Turn the world into arrays. Without ``paused``, as if nothing were paused.
+
+    Units whose drain is ``called_off``, by their slots, stand.
+    """
+    return _Builder(world, paused=paused, called_off=called_off).case()
 
 
 class _Builder:
-    def __init__(self, world: World, *, paused: bool) -> None:
+    def __init__(self, world: World, *, paused: bool, called_off: frozenset[Slot]) -> None:
         self.world = world
         self.paused = paused
         self.locked = locked_factories(world, paused=paused)
@@ -44,7 +47,7 @@ class _Builder:
             if refused.kind == "AIFactory":
                 unlimited = (Instance("", "", "", -1, _UNLIMITED),)
                 self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0})
-        self.fleet = muster(world, self.layouts, self.locked)
+        self.fleet = muster(world, self.layouts, self.locked, called_off)
         alive = [pool for pool in world.pools if pool.metadata.deletion_timestamp is None]
         self.pools = tuple(sorted(alive, key=key_of))
         self.index = {key_of(pool): i for i, pool in enumerate(self.pools)}
@@ -54,6 +57,7 @@ class _Builder:
         self.main: dict[tuple[str, int], int] = {}  # (factory, group) -> cell
         self.ghosts: dict[tuple[str, int, int, str, int], int] = {}
         self.rows: dict[Row, list[Unit]] = defaultdict(list)
+        self.home: dict[Slot, int] = {}
 
     def case(self) -> Case:
         self._domains()
@@ -97,6 +101,7 @@ class _Builder:
             index=self.index,
             cells=tuple(self.cells),
             rows=tuple(tuple(units) for _, units in rows),
+            home=self.home,
             systems=tuple(systems),
             locked=self.locked,
             stamps=self.stamps,
@@ -248,6 +253,7 @@ class _Builder:
                 cell = self._home(unit, layout)
                 if cell is not None:
                     self.cell_leaving[cell] += 1
+                    self.home[unit.slot] = cell
             else:
                 self._stands(unit, layout)
         for stray in self.fleet.strays:

@@ -54,6 +54,7 @@ class Case:
     index: dict[PoolKey, int]
     cells: tuple[Cell, ...]
     rows: tuple[tuple[Unit, ...], ...]
+    home: Mapping[Slot, int]  # of the units that leave: the cell that each sits in, where the spec has it
     systems: tuple[tuple[str, int], ...]  # (name, GPUs of a unit)
     locked: frozenset[str]  # factories in which nothing may be changed
     stamps: dict[PoolKey, str]

@@ -3,15 +3,19 @@
 from dataclasses import replace
 from datetime import datetime
 
+import numpy as np
+
 from aifactory.decide.actions import DRAIN_POLL_SECONDS, act
 from aifactory.decide.assign import Assignment, assign
 from aifactory.decide.build import build
+from aifactory.decide.called_off import called_off
 from aifactory.decide.case import Case
 from aifactory.decide.checked import checked
 from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.events import release_events, transitions
 from aifactory.decide.factory_report import factory_status
 from aifactory.decide.fleet import State
+from aifactory.decide.goes_first import exchanged, unsure
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, certified, nothing_yet
 from aifactory.decide.placings import placings
@@ -21,7 +25,8 @@ from aifactory.decide.prices import factory_prices
 from aifactory.decide.why import Why, why
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, Refused, World, key_of
-from aifactory_solver import Explainer
+from aifactory_solver import Explainer, Solution, check
+from aifactory_solver.problem import Wrong
 
 _Placings = dict[PoolKey, tuple[Placing, ...]]
 
@@ -41,6 +46,11 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
     solution, log = checked(case.problem, better)
     if better is not None and solution is not better:
         answer = Placed(trouble=Trouble(Stopped.FAILED, "the checker refused a better one"))
+    if kept := called_off(case, solution):
+        case, solution, log = kept.case, kept.solution, (*log, *kept.log)
+        answer = Placed()  # it was about another question
+    open_choice = unsure(case, solution)
+    solution = _checked_exchange(case, solution)
     # 3. From counts to named units, and to what is done now.
     assignment = assign(case, solution, now)
     actions = act(case, assignment, now) if acting else ()
@@ -60,9 +70,22 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
         statuses=statuses,
         events=events,
         prices=prices,
+        unsure=open_choice if acting else frozenset(),
         log=log,
         again_after=_again_after(case, actions, now),
     )
+
+
+def _checked_exchange(case: Case, solution: Solution) -> Solution:
+    """The plan with what should go first going, where the checker lets it pass."""
+    other = exchanged(case, solution)
+    if np.array_equal(other.kept, solution.kept):  # all else follows from that
+        return solution
+    try:
+        check(case.problem, other)
+    except Wrong:
+        return solution
+    return other
 
 
 def _paused(world: World) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import reason_of
-from aifactory.decide.plan import Action, Cause, Delete, Drain, Event, StatusWrite
+from aifactory.decide.plan import Action, CallOff, Cause, Delete, Drain, Event, StatusWrite
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey
 
@@ -39,22 +39,29 @@ def transitions(
 
 
 def release_events(case: Case, actions: Iterable[Action]) -> tuple[Event, ...]:
-    """One event for each pool and cause, when its nodes begin to drain against its own spec's wish, and one
-    when nodes go with their pods.
+    """One event for each pool and cause, when its nodes begin to drain against its own spec's wish, one when
+    that is called off, and one when nodes go with their pods.
     """
     begun: dict[tuple[PoolKey, Cause], list[str]] = defaultdict(list)
     timed_out: dict[PoolKey, list[str]] = defaultdict(list)
+    kept: dict[PoolKey, list[str]] = defaultdict(list)
     for action in actions:
-        stamp = action.node.stamp if isinstance(action, Drain | Delete) else None
+        stamp = action.node.stamp if isinstance(action, Drain | CallOff | Delete) else None
         if stamp is None or stamp.pool is None:
             continue
         if isinstance(action, Drain) and stamp.draining_since is None and action.cause is not Cause.SPEC:
             begun[stamp.pool, action.cause].append(action.node.name)
+        if isinstance(action, CallOff):
+            kept[stamp.pool].append(action.node.name)
         if isinstance(action, Delete) and action.forced:
             timed_out[stamp.pool].append(action.node.name)
     events = [
         Event("GPUPool", *pool, str(cause), f"Being released: {_listed(nodes)}.", warning=True)
         for (pool, cause), nodes in begun.items()
+    ]
+    events += [
+        Event("GPUPool", *pool, "DrainCalledOff", f"Kept after all: {_listed(nodes)}.")
+        for pool, nodes in kept.items()
     ]
     for pool, nodes in timed_out.items():
         said = next((case.world.refusals[node] for node in nodes if node in case.world.refusals), "")

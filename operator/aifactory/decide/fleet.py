@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import cached_property
 from itertools import chain, count, islice
@@ -36,6 +36,7 @@ class Unit:
     placed_under: str
     out_of_service: bool
     claimed_ready: int | None = None  # its ready GPUs, where it is known from a status alone
+    idle: bool | None = None  # no pod would have to leave; None: nobody has looked
 
     @property
     def ready_gpus(self) -> int:
@@ -43,6 +44,17 @@ class Unit:
         if self.claimed_ready is not None:
             return self.claimed_ready
         return sum(node.ready for node in self.nodes) * self.gpus // self.size
+
+    @property
+    def worth(self) -> tuple[bool, int, int, bool]:
+        """Sort key of what a pool gives up: what should go first comes first.
+
+        What is broken or shut to new pods, then what nobody uses. One that somebody has uncordoned while it
+        drained goes last.
+        """
+        sound = [node for node in self.nodes if node.ready and not node.cordoned and not node.out_of_service]
+        good = self.claimed_ready if self.claimed_ready is not None else len(sound) * self.gpus // self.size
+        return (any(node.spared for node in self.nodes), good, len(self.nodes), not self.idle)
 
     @property
     def released(self) -> bool:
@@ -98,11 +110,14 @@ class Fleet:
         return {pool: tuple(units) for pool, units in found.items()}
 
 
-def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) -> Fleet:
+def muster(
+    world: World, layouts: Mapping[str, Layout], locked: frozenset[str], called_off: frozenset[Slot]
+) -> Fleet:
     """Gather the nodes of all factories that exist into units, ordered by slot.
 
     A unit that is out of service is lost to its pool, and leaves; but not in a factory that is ``locked``,
-    nor while its pool makes no sense.
+    nor while its pool makes no sense. One whose drain is ``called_off``, or that somebody has uncordoned
+    meanwhile, stands.
     """
     strays: list[Stray] = []
     together: dict[Slot, list[Node]] = defaultdict(list)
@@ -121,9 +136,20 @@ def muster(world: World, layouts: Mapping[str, Layout], locked: frozenset[str]) 
     going = {key for key, pool in pools.items() if pool.metadata.deletion_timestamp is not None}
     going |= {key for key, pool in refused.items() if pool.going}
     units = []
+    busy = {pod.node for pod in world.pods}
     for slot, nodes in sorted(together.items()):
         nodes.sort(key=lambda node: node.name)
-        units.append(_unit(slot, tuple(nodes), layouts[slot.factory], (known, going, set(refused)), locked))
+        unit = _unit(
+            slot,
+            tuple(nodes),
+            layouts[slot.factory],
+            (known, going, set(refused)),
+            locked,
+            called_off=slot in called_off,
+        )
+        if all(node.name in world.looked_at for node in nodes):
+            unit = replace(unit, idle=not any(node.name in busy for node in nodes))
+        units.append(unit)
     units += _claimed(world, layouts, {unit.slot for unit in units}, going)
     units.sort(key=lambda unit: unit.slot)
     return Fleet(tuple(units), tuple(sorted(strays, key=lambda node: node.name)))
@@ -143,6 +169,8 @@ def _unit(
     layout: Layout,
     pools: tuple[set[PoolKey], set[PoolKey], set[PoolKey]],
     locked: frozenset[str],
+    *,
+    called_off: bool,
 ) -> Unit:
     known, going, refused = pools
     stamps = [node.stamp for node in nodes if node.stamp is not None]
@@ -151,13 +179,13 @@ def _unit(
     # Where somebody relabelled one node of a rack, the others still tell whose it is.
     pool = min(owners, key=lambda owner: (owner not in known, -owners[owner], owner), default=None)
     out_of_service = any(node.out_of_service for node in nodes)
-    draining = any(stamp.draining_since is not None for stamp in stamps)
+    draining = any(node.drains for node in nodes) and not any(node.spared for node in nodes)
     if pool is None and all(node.out_of_service for node in nodes):
         state = State.HELD
     elif (
         pool not in known
         or pool in going
-        or draining
+        or (draining and not called_off)
         or all(node.deleting for node in nodes)
         or (out_of_service and slot.factory not in locked and pool not in refused)
     ):

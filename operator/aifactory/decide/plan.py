@@ -84,6 +84,13 @@ class Drain:
 
 
 @dataclass(frozen=True)
+class CallOff:
+    """Keep a node that was being drained: take our notes and our cordon back."""
+
+    node: Node
+
+
+@dataclass(frozen=True)
 class Evict:
     """Ask a pod to leave a node that is being drained."""
 
@@ -120,7 +127,7 @@ class Finalizer:
     add: bool
 
 
-Action = Order | Relabel | Drain | Evict | Hold | Delete | Finalizer
+Action = Order | Relabel | CallOff | Drain | Evict | Hold | Delete | Finalizer
 
 
 @dataclass(frozen=True)
@@ -169,5 +176,6 @@ class Plan:
     statuses: tuple[StatusWrite, ...] = ()
     events: tuple[Event, ...] = ()
     prices: Mapping[str, FactoryPrices] = field(default_factory=dict)  # by factory, where there are any
+    unsure: frozenset[str] = frozenset()  # nodes whose pods would tell which of them should go first
     log: tuple[str, ...] = ()  # for operators only: may name pools of several tenants
     again_after: float | None = None  # seconds until something is due that no watch tells

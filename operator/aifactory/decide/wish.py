@@ -112,6 +112,7 @@ def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | N
             placed_under=annotations.get(names.ANNOTATION_PLACED_UNDER, ""),
             draining_since=_moment(since) if since else None,
             draining_for=annotations.get(names.ANNOTATION_DRAINING_FOR, ""),
+            cordoned_before=names.ANNOTATION_CORDONED_BEFORE in annotations,
             label_keys=_keys(annotations.get(names.ANNOTATION_LABEL_KEYS, "")),
             taint_keys=_keys(annotations.get(names.ANNOTATION_TAINT_KEYS, "")),
         )

@@ -59,6 +59,7 @@ class Stamp:
     draining_for: str = ""  # a plan.Cause
     label_keys: tuple[str, ...] = ()  # keys of the pool's own labels that we set
     taint_keys: tuple[str, ...] = ()  # keys of the pool's own taints that we set
+    cordoned_before: bool = False  # somebody had cordoned it before its drain began
 
 
 @dataclass(frozen=True)
@@ -83,10 +84,26 @@ class Node:
         """Whether somebody marked it as broken."""
         return self.labels.get(names.LABEL_OUT_OF_SERVICE) == "true"
 
+    @property
+    def drains(self) -> bool:
+        """Whether we are draining it, and nobody has said otherwise by uncordoning it."""
+        return self.stamp is not None and self.stamp.draining_since is not None and self.unschedulable
+
+    @property
+    def spared(self) -> bool:
+        """Whether somebody has uncordoned it while it drained."""
+        return self.stamp is not None and self.stamp.draining_since is not None and not self.unschedulable
+
+    @property
+    def cordoned(self) -> bool:
+        """Whether somebody else than us keeps new pods away."""
+        before = self.stamp is not None and self.stamp.cordoned_before
+        return self.unschedulable and (before or not self.drains)
+
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod on a node that is being drained and that has to go before the node does."""
+    """A pod that has to leave a node before the node goes."""
 
     namespace: str
     name: str
@@ -150,7 +167,8 @@ class World:
     factories: tuple[AIFactory, ...] = ()
     pools: tuple[GPUPool, ...] = ()
     nodes: tuple[Node, ...] = ()
-    pods: tuple[Pod, ...] = ()
+    pods: tuple[Pod, ...] = ()  # on the nodes that were looked at
+    looked_at: frozenset[str] = frozenset()  # nodes whose pods were read: all that drain, and those asked for
     claims: tuple[Claim, ...] = ()
     refused: tuple[Refused, ...] = ()
     backends: frozenset[str] = frozenset({"kwok"})  # the kinds of backend that can be driven

@@ -2,7 +2,7 @@
 
 1. Generations seen, and finalizers. Limits come into force before anything is ordered under them, and
    nothing stands whose object could vanish unnoticed. Where such a write fails, nothing is ordered there.
-2. Releases: drain, evict, hold, delete.
+2. Releases: call off, drain, evict, hold, delete.
 3. Upkeep and orders, in the order of the plan.
 4. The other statuses.
 5. Events, of what is in a status by now: otherwise the next cycle would tell it again.
@@ -21,6 +21,7 @@ from typing import Final, TypeVar
 
 from aifactory.backends.port import Backend
 from aifactory.decide.plan import (
+    CallOff,
     Delete,
     Drain,
     Event,
@@ -42,6 +43,7 @@ from aifactory.shell.objects import Key, Objects, key_of
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+Release = CallOff | Drain | Evict | Hold | Delete
 
 AT_ONCE: Final = 8  # writes under way; more made an API server on two cores no faster
 # A write without an answer takes seconds. One object may do that, through a slow webhook, and must not stop
@@ -124,7 +126,7 @@ class Applier:
             missing |= {key_of(hold) for hold in await self._all(holds, objects.write_finalizer, summary)}
 
             # 2. Releases.
-            releases = [a for a in plan.actions if isinstance(a, Drain | Evict | Hold | Delete)]
+            releases = [a for a in plan.actions if isinstance(a, Release)]
             self._new_refusals(releases)
             await self._all(releases, self._release, summary)
 
@@ -223,14 +225,16 @@ class Applier:
         logger.debug("%s: %s", outcome, named(item))
         return outcome == "done"
 
-    def _new_refusals(self, releases: Iterable[Drain | Evict | Hold | Delete]) -> None:
+    def _new_refusals(self, releases: Iterable[Release]) -> None:
         """Forget what was said of nodes that are asked again now."""
         for release in releases:
             if isinstance(release, Evict):
                 self._memory.refusals.pop(release.pod.node, None)
 
-    async def _release(self, action: Drain | Evict | Hold | Delete) -> None:
+    async def _release(self, action: Release) -> None:
         match action:
+            case CallOff(node=node):
+                await self._driver(node.factory).call_off(action)
             case Drain(node=node):
                 await self._driver(node.factory).drain(action)
             case Evict(pod=pod):
@@ -262,7 +266,7 @@ def named(item: object) -> str:
             return f"{type(item).__name__} {wish.slot.node_name} for {pool}"
         case Drain(node=node, cause=cause):
             return f"Drain {node.name} ({cause}) of {node.stamp.pool if node.stamp else None}"
-        case Relabel(node=node) | Hold(node=node) | Delete(node=node):
+        case Relabel(node=node) | CallOff(node=node) | Hold(node=node) | Delete(node=node):
             return f"{type(item).__name__} {node.name}"
         case Evict(pod=pod):
             return f"Evict {pod.namespace}/{pod.name} from {pod.node}"

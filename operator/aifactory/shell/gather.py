@@ -13,6 +13,7 @@ The order of reading is chosen so that whatever changes meanwhile errs to the sa
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from aifactory.api import names
@@ -52,20 +53,43 @@ async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memo
     seen = [node for known in memory.nodes.values() for nodes in known.values() for node in nodes]
     unknown = driven_by(failed)
     pods, without_pods = await _pods(backends, memory, unknown)
+    unread = unknown | without_pods
     present = {node.name for node in seen}
     memory.refusals = {node: why for node, why in memory.refusals.items() if node in present}
     return World(
         factories=tuple(factories),
         pools=tuple(pools),
         nodes=tuple(sorted(seen, key=lambda node: node.name)),
-        pods=tuple(sorted(pods, key=lambda pod: (pod.node, pod.namespace, pod.name))),
+        pods=_sorted(pods),
+        looked_at=frozenset(node.name for node in seen if _drains(node) and node.factory not in unread),
         claims=tuple(_claims(pools, never_seen)),
         refused=(*refused_factories, *refused_pools),
         backends=frozenset(backends),
-        unknown=frozenset(unknown | without_pods),
+        unknown=frozenset(unread),
         refusals=dict(memory.refusals),
         resources_going=going,
     )
+
+
+async def look_at(
+    world: World, nodes: Collection[str], backends: Mapping[str, Backend], memory: Memory
+) -> World:
+    """The same world, with the pods of some nodes more, as far as they can be read."""
+    pods, read = list(world.pods), set(world.looked_at)
+    for name, backend in backends.items():
+        known = {node.name for its in memory.nodes.get(name, {}).values() for node in its}
+        wanted = known & set(nodes) - read
+        try:
+            pods += await backend.pods(wanted) if wanted else []
+        except ApiError as error:
+            logger.warning("pods of backend %s cannot be read, so idle nodes are not told: %s", name, error)
+        else:
+            read |= wanted
+    return replace(world, pods=_sorted(pods), looked_at=frozenset(read))
+
+
+def _sorted(pods: Iterable[Pod]) -> tuple[Pod, ...]:
+    return tuple(sorted(pods, key=lambda pod: (pod.node, pod.namespace, pod.name)))
 
 
 async def _resources_going(client: KubernetesClient) -> bool:
@@ -147,7 +171,7 @@ async def _pods(
 
 
 def _drains(node: Node) -> bool:
-    return node.stamp is not None and node.stamp.draining_since is not None and not node.deleting
+    return node.drains and not node.deleting
 
 
 def _claims(pools: Iterable[GPUPool], factories: Collection[str]) -> Iterable[Claim]:

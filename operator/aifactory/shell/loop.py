@@ -13,7 +13,7 @@ from aifactory.backends import Backend
 from aifactory.decide import Plan, decide
 from aifactory.shell.apply import Applier, Cut, Summary
 from aifactory.shell.client import WRITE_SECONDS, ApiError, KubernetesClient
-from aifactory.shell.gather import gather
+from aifactory.shell.gather import gather, look_at
 from aifactory.shell.heartbeat import Heartbeat
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
@@ -112,6 +112,10 @@ class Loop:
         # 3. Decide, beside the event loop: the lease has to be renewed meanwhile.
         with self._metrics.phase("decide"):
             plan = await beside(lambda: decide(world, datetime.now(UTC), self._planner.place))
+            if plan.unsure:
+                # Reading the pods of all nodes each time would cost more than a second look now and then.
+                world = await look_at(world, plan.unsure, self._backends, self._memory)
+                plan = await beside(lambda: decide(world, datetime.now(UTC), self._planner.place))
         decided = clock()
         # 4. Apply.
         self._quiet.clear()

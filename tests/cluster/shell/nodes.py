@@ -14,8 +14,8 @@ from unit.shell.made import STAMP
 
 def order(site: str, slot: int = 1, *, labels: dict[str, str] | None = None) -> Order:
     """An order for a node with eight GPUs, for the pool ns/llm."""
-    place = Slot(site, "row-1", "hgx-h100", 1, slot)
-    stamp = replace(STAMP, slot=place, fabric="row-1", unit_watts=10_200, unit_gpus=8, unit_nodes=1)
+    place = Slot(site, "row", "hgx-h100", 1, slot)
+    stamp = replace(STAMP, slot=place, fabric="row", unit_watts=10_200, unit_gpus=8, unit_nodes=1)
     said = {
         names.LABEL_MANAGED: names.FIELD_MANAGER,
         names.LABEL_FACTORY: site,

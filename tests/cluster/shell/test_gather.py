@@ -14,7 +14,7 @@ from aifactory.backends import Backend, drivers
 from aifactory.decide.plan import Cause, Drain
 from aifactory.decide.world import PoolKey
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
-from aifactory.shell.gather import gather
+from aifactory.shell.gather import gather, look_at
 from aifactory.shell.memory import Memory
 from cluster.operating import pool
 from cluster.shell.nodes import order, seen
@@ -126,6 +126,35 @@ async def test_a_factory_whose_draining_nodes_hide_their_pods_is_unknown(
     assert site not in (await gather(blind, drivers(blind), Memory())).unknown
     await driver.drain(Drain((await seen(driver, site))[1], NOW, Cause.SPEC))
     assert site in (await gather(blind, drivers(blind), Memory())).unknown
+
+
+async def test_the_pods_of_nodes_that_stay_are_read_where_they_matter(
+    client: KubernetesClient, driver: Backend, site: str, namespace: str, kubectl: Kubectl
+) -> None:
+    await driver.create(order(site), "x")
+    node, memory = (await seen(driver, site))[1].name, Memory()
+    job = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "job", "namespace": namespace},
+        "spec": {"nodeName": node, "containers": [{"name": "main", "image": "none"}]},
+    }
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump(job))
+    world = await gather(client, drivers(client), memory)
+    assert (node in world.looked_at, world.pods) == (False, ())
+    world = await look_at(world, {node}, drivers(client), memory)
+    assert node in world.looked_at
+    assert [(it.namespace, it.name, it.node) for it in world.pods] == [(namespace, "job", node)]
+
+
+async def test_pods_that_cannot_be_read_leave_it_open_which_nodes_are_idle(
+    limited: Callable[..., Any], driver: Backend, site: str
+) -> None:
+    await driver.create(order(site), "x")
+    node, memory = (await seen(driver, site))[1].name, Memory()
+    blind = await limited(*OURS, "nodes")
+    world = await gather(blind, drivers(blind), memory)
+    assert await look_at(world, {node}, drivers(blind), memory) == world
 
 
 async def test_without_our_own_resources_nothing_is_decided(limited: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ import yaml
 from aifactory.api import names
 from aifactory.backends import Backend
 from aifactory.backends.kwok import FEW_NODES
-from aifactory.decide.plan import Cause, Delete, Drain, Hold, Relabel
+from aifactory.decide.plan import CallOff, Cause, Delete, Drain, Hold, Relabel
 from aifactory.decide.world import Pod, Taint
 from aifactory.shell.client import ApiError
 from cluster.shell.nodes import made, order, seen
@@ -50,6 +50,27 @@ async def test_a_node_is_drained_and_then_deleted(driver: Backend, site: str) ->
     assert drained.stamp.draining_since == NOW
     await made(lambda: driver.delete(Delete(drained)))
     assert await seen(driver, site) == {}
+
+
+async def test_a_drain_that_is_called_off_leaves_nothing_behind(driver: Backend, site: str) -> None:
+    await driver.create(order(site), "x")
+    before = (await seen(driver, site))[1]
+    await driver.drain(Drain(before, NOW, Cause.SPEC))
+    drained = (await seen(driver, site))[1]
+    await made(lambda: driver.call_off(CallOff(drained)))
+    after = (await seen(driver, site))[1]
+    assert (after.uid, after.stamp, after.unschedulable) == (before.uid, before.stamp, False)
+
+
+async def test_a_cordon_that_was_there_before_stays(driver: Backend, site: str, kubectl: Kubectl) -> None:
+    await driver.create(order(site), "x")
+    kubectl("cordon", (await seen(driver, site))[1].name)
+    await driver.drain(Drain((await seen(driver, site))[1], NOW, Cause.SPEC))
+    drained = (await seen(driver, site))[1]
+    assert drained.cordoned
+    await made(lambda: driver.call_off(CallOff(drained)))
+    after = (await seen(driver, site))[1]
+    assert (after.unschedulable, after.drains) == (True, False)
 
 
 async def test_a_node_that_was_uncordoned_meanwhile_is_not_deleted(

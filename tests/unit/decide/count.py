@@ -46,8 +46,12 @@ class Standing:
 
     @property
     def leaving(self) -> bool:
-        """Whether it is being released. A node that somebody else deletes costs its unit nothing else."""
-        drained = any(n.stamp is not None and n.stamp.draining_since for n in self.nodes)
+        """Whether it is being released. A node that somebody else deletes costs its unit nothing else.
+
+        Who uncordons a node that drains wants its unit to stay.
+        """
+        marked = [n for n in self.nodes if n.stamp is not None and n.stamp.draining_since]
+        drained = bool(marked) and all(n.unschedulable for n in marked)
         return drained or all(n.deleting for n in self.nodes)
 
 

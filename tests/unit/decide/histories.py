@@ -126,6 +126,7 @@ class Histories(RuleBasedStateMachine):
             self._lose: 25,
             self._mark: 20,
             self._delete_by_hand: 10,
+            self._cordon: 15,
             self._hide_or_show: 15,
             self._backend: 25,
             self._stray: 5,
@@ -159,6 +160,11 @@ class Histories(RuleBasedStateMachine):
         for name in names:
             self.it.change(name, deleting=True)
             self.it.lingering[name] = 2
+
+    def _cordon(self, dice: Random) -> None:
+        names, off = self._some_nodes(dice, 3), dice.random() < 0.6
+        note(f"{'uncordoned' if off else 'cordoned'}: {names}")
+        self.it.cordon(*names, off=off)
 
     def _stray(self, dice: Random) -> None:
         for name in self._some_nodes(dice, 1):

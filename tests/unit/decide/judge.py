@@ -2,18 +2,22 @@
 
 from datetime import timedelta
 
+from aifactory.api.catalogue import systems_of
 from aifactory.api.pool import GPUPoolSpec
 from aifactory.decide import Plan
-from aifactory.decide.plan import Delete, Drain, Finalizer, Order, Relabel
+from aifactory.decide.plan import CallOff, Delete, Drain, Finalizer, Order, Relabel
 from unit.decide.count import (
     Standing,
+    draws,
     excess,
     limits,
     locked,
     out_of_service,
     over,
     parents,
+    slots_of,
     standing,
+    unit_watts,
     units,
 )
 from unit.decide.room import below_minimum, could_grow, takable, would_fit
@@ -48,10 +52,11 @@ def judge_plan(state: State, plan: Plan) -> None:
             raise Fault(f"{type(action).__name__} while the resources are being deleted")
         if isinstance(action, Order):
             factory = action.wish.slot.factory
+            _judge_order(state, plan, action)
             pool = state.pools[str(action.pool)]
             if pool.spec.paused or pool.metadata.deletion_timestamp:
                 raise Fault(f"{action.pool} orders nodes and must not")
-        elif isinstance(action, Drain | Delete | Relabel):
+        elif isinstance(action, CallOff | Drain | Delete | Relabel):
             factory = action.node.factory
         else:
             continue
@@ -61,6 +66,24 @@ def judge_plan(state: State, plan: Plan) -> None:
             _judge_drain(state, plan, fleet[action.node.name])
         if isinstance(action, Delete) and action.forced:
             _judge_force(state, action)
+
+
+def _judge_order(state: State, plan: Plan, order: Order) -> None:
+    """Nothing is ordered for a pool where as good a unit of it drains."""
+    slot, kept = order.wish.slot, {a.node.name for a in plan.actions if isinstance(a, CallOff)}
+    factory = state.factories[slot.factory]
+    system = systems_of(factory.spec)[slot.system]
+    for unit in units(state.nodes.values()):
+        alike = (unit.factory, unit.path, unit.system) == (slot.factory, slot.path, slot.system)
+        if not alike or unit.pool != str(order.pool) or not unit.leaving:
+            continue
+        there = (unit.rack, unit.slot) in slots_of(factory, system, unit.path)
+        as_good = unit.gpus == system.gpus_per_unit and draws(factory, unit) == unit_watts(
+            factory, system.name
+        )
+        lost = any(n.out_of_service or n.deleting for n in unit.nodes)
+        if there and as_good and not lost and not {n.name for n in unit.nodes} & kept:
+            raise Fault(f"{unit.pool} orders {slot.node_name} while {unit.nodes[0].name} drains there")
 
 
 def _judge_drain(state: State, plan: Plan, unit: Standing) -> None:

@@ -84,6 +84,12 @@ class Cluster(Simulator):
             self.change(node, labels=rest | label)
         return self
 
+    def cordon(self, *nodes: str, off: bool = False) -> Self:
+        """`kubectl cordon`, or `uncordon`."""
+        for node in nodes:
+            self.change(node, unschedulable=not off)
+        return self
+
     def lose(self, *nodes: str) -> Self:
         """Nodes that disappear: failed, or deleted by hand."""
         for node in nodes:
@@ -127,6 +133,8 @@ class Cluster(Simulator):
     def decide(self) -> Plan:
         """What the operator would do now."""
         plan = decide(self.world(), self.now)
+        if plan.unsure:
+            plan = decide(self.world(plan.unsure), self.now)
         judge_plan(self, plan)
         return plan
 

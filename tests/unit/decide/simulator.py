@@ -15,6 +15,7 @@ from aifactory.api import names
 from aifactory.decide import Plan
 from aifactory.decide.plan import (
     Action,
+    CallOff,
     Delete,
     Drain,
     Evict,
@@ -57,7 +58,11 @@ class Simulator(State):
                         names.ANNOTATION_DRAINING_SINCE: it.since.isoformat(),
                         names.ANNOTATION_DRAINING_FOR: str(it.cause),
                     }
+                    if it.node.cordoned:
+                        notes[names.ANNOTATION_CORDONED_BEFORE] = "true"
                     self.change(it.node.name, annotations=notes, unschedulable=True)
+            case CallOff():
+                self._call_off(it)
             case Evict():
                 self._evict(it.pod)
             case Hold():
@@ -123,6 +128,18 @@ class Simulator(State):
         self.change(it.node.name, labels=labels, annotations=it.wish.annotations, taints=taints)
         if renewed:
             self._suits(now.name)
+
+    def _call_off(self, it: CallOff) -> None:
+        if not self._still(it.node):
+            return
+        node = self.nodes[it.node.name]
+        before = names.ANNOTATION_CORDONED_BEFORE in node.annotations
+        notes = (names.ANNOTATION_DRAINING_SINCE, names.ANNOTATION_DRAINING_FOR)
+        left = {
+            k: v for k, v in node.annotations.items() if k not in (*notes, names.ANNOTATION_CORDONED_BEFORE)
+        }
+        self.nodes[node.name] = replace(node, annotations=left)
+        self.change(node.name, unschedulable=before and node.unschedulable)
 
     def _evict(self, pod: Pod) -> None:
         key = f"{pod.namespace}/{pod.name}"

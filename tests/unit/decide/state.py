@@ -73,8 +73,8 @@ class State:
         ]
         return now + [n for factory in sorted(self.blind) for n in self.last_seen.get(factory, ())]
 
-    def world(self) -> World:
-        """Everything as one LIST of all there is."""
+    def world(self, looked_at: frozenset[str] = frozenset()) -> World:
+        """Everything as one LIST of all there is, and the pods on some nodes beside those that drain."""
         forgotten = self.blind - self.last_seen.keys()
         seen = [n for n in self.seen() if n.factory not in forgotten]
         draining = {n.name for n in seen if n.stamp and n.stamp.draining_since and n.unschedulable}
@@ -83,7 +83,8 @@ class State:
             factories=tuple(self.factories.values())[::step],
             pools=tuple(self.pools.values())[::step],
             nodes=tuple(seen)[::step],
-            pods=tuple(pod for pod in self.pods.values() if pod.node in draining)[::step],
+            pods=tuple(pod for pod in self.pods.values() if pod.node in draining | looked_at)[::step],
+            looked_at=frozenset(draining | looked_at),
             claims=tuple(self._claims())[::step],
             refused=tuple(self.refused.values())[::step],
             unknown=self.blind,

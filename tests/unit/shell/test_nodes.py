@@ -7,8 +7,15 @@ import pytest
 
 from aifactory.api import names
 from aifactory.backends.kwok import node_body
-from aifactory.backends.nodes import drain_patch, merged_taints, read_node, read_pod, relabel_patch
-from aifactory.decide.plan import Cause, Relabel
+from aifactory.backends.nodes import (
+    call_off_patch,
+    drain_patch,
+    merged_taints,
+    read_node,
+    read_pod,
+    relabel_patch,
+)
+from aifactory.decide.plan import Cause, Drain, Relabel
 from aifactory.decide.world import Taint
 from unit.shell.made import SLOT, STAMP, WISH, created
 
@@ -94,10 +101,27 @@ def test_a_time_without_a_zone_is_in_utc() -> None:
 def test_the_time_that_draining_began_reads_back() -> None:
     since = datetime(2026, 11, 24, 9, 30, 1, 250, tzinfo=UTC)
     obj = created()
-    obj["metadata"]["annotations"] |= drain_patch(since, Cause.POWER_LIMIT)["metadata"]["annotations"]
-    stamp = read_node(obj).stamp
+    drained = merged(obj, drain_patch(Drain(read_node(obj), since, Cause.POWER_LIMIT)))
+    stamp = read_node(drained).stamp
     assert stamp is not None
     assert (stamp.draining_since, stamp.draining_for) == (since, Cause.POWER_LIMIT)
+    assert merged(drained, call_off_patch(read_node(drained))) == obj
+
+
+def test_a_cordon_that_was_there_before_a_drain_outlives_it() -> None:
+    obj = created()
+    obj["spec"]["unschedulable"] = True
+    drained = merged(obj, drain_patch(Drain(read_node(obj), datetime.now(UTC), Cause.SPEC)))
+    assert merged(drained, call_off_patch(read_node(drained))) == obj
+
+
+def merged(obj: Any, patch: Any) -> Any:
+    """A merge patch (RFC 7386), carried out."""
+    if not isinstance(patch, dict):
+        return patch
+    base = obj if isinstance(obj, dict) else {}
+    kept = {key: value for key, value in base.items() if key not in patch}
+    return kept | {key: merged(base.get(key), value) for key, value in patch.items() if value is not None}
 
 
 class TestTaints:
