@@ -6,6 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from aifactory.decide.actions import DRAIN_POLL_SECONDS, act
+from aifactory.decide.adopted import adopt, resumed
 from aifactory.decide.assign import Assignment, assign
 from aifactory.decide.build import build
 from aifactory.decide.called_off import called_off
@@ -19,7 +20,16 @@ from aifactory.decide.goes_first import exchanged, unsure
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, certified, nothing_yet
 from aifactory.decide.placings import placings
-from aifactory.decide.plan import SLOW_START, Action, Event, FactoryPrices, Placing, Plan, StatusWrite
+from aifactory.decide.plan import (
+    SLOW_START,
+    Action,
+    Adopted,
+    Event,
+    FactoryPrices,
+    Placing,
+    Plan,
+    StatusWrite,
+)
 from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.prices import factory_prices
 from aifactory.decide.why import Why, why
@@ -31,10 +41,18 @@ from aifactory_solver.problem import Wrong
 _Placings = dict[PoolKey, tuple[Placing, ...]]
 
 
-def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting: bool = True) -> Plan:
+def decide(
+    world: World,
+    now: datetime,
+    placer: Placer = nothing_yet,
+    adopted: Adopted | None = None,
+    *,
+    acting: bool = True,
+) -> Plan:
     """Decide for all pools and all factories together. The same world and solutions give the same plan.
 
     ``placer`` is asked once for better plans than the safe ones, which are used where it has none.
+    ``adopted`` is what the plan before this one meant: while nothing else is asked, that is carried on with.
     Without ``acting`` only placings and statuses are made, as a planner without a cluster needs them.
     """
     # 1. The world as arrays, also as it would be if nothing were paused.
@@ -43,8 +61,10 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
     answer = placer(tuple(each.problem for each in cases))
     better = answer.solutions[0] if answer.solutions else None
-    solution, log = checked(case.problem, better)
-    if better is not None and solution is not better:
+    before = resumed(case, adopted)
+    solution, log = checked(case.problem, better, before)
+    goes_on = before is not None and solution is before
+    if better is not None and log:
         answer = Placed(trouble=Trouble(Stopped.FAILED, "the checker refused a better one"))
     if kept := called_off(case, solution):
         case, solution, log = kept.case, kept.solution, (*log, *kept.log)
@@ -61,7 +81,14 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
     explainer = Explainer(case.problem, solution)
     prices = factory_prices(case, answer.certificate.prices if answer.certificate else None)
     statuses, events = _report(
-        case, explainer, assignment, placed, advice, proof=certified(answer), prices=prices, now=now
+        case,
+        explainer,
+        assignment,
+        placed,
+        advice,
+        proof=certified(answer, goes_on=goes_on),
+        prices=prices,
+        now=now,
     )
     events = (*events, *release_events(case, actions))
     return Plan(
@@ -70,6 +97,7 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
         statuses=statuses,
         events=events,
         prices=prices,
+        adopted=adopt(case, solution),
         unsure=open_choice if acting else frozenset(),
         log=log,
         again_after=_again_after(case, actions, now),

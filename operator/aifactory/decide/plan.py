@@ -1,10 +1,10 @@
 """The plan of one cycle: what is placed where, what is done now, and what is said about it."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from aifactory.decide.world import Node, Pod, PoolKey, Slot, Taint
 
@@ -163,6 +163,25 @@ class FactoryPrices:
     systems: tuple[tuple[str, str], ...]  # (system, GPUs for a unit more)
 
 
+class Place(NamedTuple):
+    """A cell by name: the same in all cycles."""
+
+    factory: str
+    path: str  # of the domain instance
+    fabric: str
+    system: str
+    gpus: int  # of a unit
+    described: bool  # by the factory's spec
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """How many units each pool is meant to hold in each place, and the question that this answers."""
+
+    question: Hashable
+    units: Mapping[tuple[PoolKey, Place], int]
+
+
 @dataclass(frozen=True)
 class Plan:
     """What one cycle decided.
@@ -176,6 +195,7 @@ class Plan:
     statuses: tuple[StatusWrite, ...] = ()
     events: tuple[Event, ...] = ()
     prices: Mapping[str, FactoryPrices] = field(default_factory=dict)  # by factory, where there are any
+    adopted: Adopted | None = None  # what the plan means for the cycles to come
     unsure: frozenset[str] = frozenset()  # nodes whose pods would tell which of them should go first
     log: tuple[str, ...] = ()  # for operators only: may name pools of several tenants
     again_after: float | None = None  # seconds until something is due that no watch tells

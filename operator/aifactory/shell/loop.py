@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from aifactory.backends import Backend
 from aifactory.decide import Plan, decide
+from aifactory.decide.world import World
 from aifactory.shell.apply import Applier, Cut, Summary
 from aifactory.shell.client import WRITE_SECONDS, ApiError, KubernetesClient
 from aifactory.shell.gather import gather, look_at
@@ -111,11 +112,12 @@ class Loop:
         gathered = clock()
         # 3. Decide, beside the event loop: the lease has to be renewed meanwhile.
         with self._metrics.phase("decide"):
-            plan = await beside(lambda: decide(world, datetime.now(UTC), self._planner.place))
+            plan = await self._decide(world)
             if plan.unsure:
                 # Reading the pods of all nodes each time would cost more than a second look now and then.
                 world = await look_at(world, plan.unsure, self._backends, self._memory)
-                plan = await beside(lambda: decide(world, datetime.now(UTC), self._planner.place))
+                plan = await self._decide(world)
+            self._memory.adopted = plan.adopted
         decided = clock()
         # 4. Apply.
         self._quiet.clear()
@@ -139,6 +141,10 @@ class Loop:
             again = backoff(max(1, self._troubles))
             return again if plan.again_after is None or summary.stuck else min(again, plan.again_after)
         return plan.again_after
+
+    async def _decide(self, world: World) -> Plan:
+        now, adopted = datetime.now(UTC), self._memory.adopted
+        return await beside(lambda: decide(world, now, self._planner.place, adopted))
 
     def _tell(self, plan: Plan, summary: Summary, took: tuple[float, float, float]) -> None:
         """Log what is new. The same plan says the same again in every cycle."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
+from aifactory.decide.plan import Adopted
 from aifactory.decide.world import Node, Refused
 
 Parsed = AIFactory | GPUPool | Refused
@@ -23,6 +24,9 @@ class Memory:
     told: dict[str, int] = field(default_factory=dict)
     """By name of an Event object: how often it happened."""
 
+    adopted: Adopted | None = None
+    """What the last plan that was begun meant for the cycles to come."""
+
     def ordered(self, backend: str, node: Node) -> None:
         """Note a node that was ordered: should the next look at its backend fail, it still counts."""
         known = self.nodes.get(backend, {})
@@ -32,3 +36,4 @@ class Memory:
         """Forget everything: another process has led meanwhile."""
         for known in (self.nodes, self.refusals, self.parsed, self.told):
             known.clear()
+        self.adopted = None

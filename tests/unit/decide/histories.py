@@ -210,6 +210,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def look_again(self) -> None:
         """The order of lists, and an object that makes no sense, change nothing for the others."""
+        self.it.adopted = None  # a plan that was begun may be another one than a new one
         plan = self.it.decide()
         other = self.it.copy()
         other.backwards = True

@@ -12,6 +12,7 @@ from aifactory.api import names
 from aifactory.api.conditions import Condition
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import Plan, decide
+from aifactory.decide.placed import Placer, nothing_yet
 from aifactory.decide.plan import Event, StatusWrite
 from aifactory.decide.wish import read_stamp
 from aifactory.decide.world import Node, Refused, Slot
@@ -125,23 +126,25 @@ class Cluster(Simulator):
     def restart(self) -> Self:
         """The operator's process forgets all that it had only in memory."""
         self.refusals.clear()
+        self.adopted = None
         self.last_seen.clear()
         return self
 
     # The operator
 
-    def decide(self) -> Plan:
+    def decide(self, placer: Placer = nothing_yet) -> Plan:
         """What the operator would do now."""
-        plan = decide(self.world(), self.now)
+        plan = decide(self.world(), self.now, placer, self.adopted)
         if plan.unsure:
-            plan = decide(self.world(plan.unsure), self.now)
+            plan = decide(self.world(plan.unsure), self.now, placer, self.adopted)
         judge_plan(self, plan)
         return plan
 
     def carry_out(
         self, plan: Plan, stop_after: int | None = None, meanwhile: Callable[[int], None] | None = None
     ) -> int:
-        """Make a plan's writes one by one; the operator dies after so many. The number of writes made."""
+        """Make a plan's writes one by one, up to so many. The number of writes made."""
+        self.adopted = plan.adopted
         before = excess(self)
         writes = self.writes(plan)[:stop_after]
         for number, it in enumerate(writes):

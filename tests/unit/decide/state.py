@@ -8,6 +8,7 @@ from typing import Any, Self
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool, GPUPoolSpec
 from aifactory.decide import World
+from aifactory.decide.plan import Adopted
 from aifactory.decide.wish import read_stamp
 from aifactory.decide.world import Claim, Node, Pod, PoolKey, Refused, claims_of
 from unit.decide.build import Thing
@@ -37,6 +38,7 @@ class State:
     placed_for: dict[str, GPUPoolSpec] = field(default_factory=dict)  # node -> spec that its place suits
     pods: dict[str, Pod] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)  # remembered by the operator's process alone
+    adopted: Adopted | None = None  # likewise
     last_seen: dict[str, tuple[Node, ...]] = field(default_factory=dict)  # nodes of blind factories, likewise
     blind: frozenset[str] = frozenset()  # factories whose backend cannot be listed
     resources_going: bool = False
