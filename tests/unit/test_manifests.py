@@ -160,6 +160,7 @@ def test_the_policies_mean_the_account_the_lease_and_the_keys_that_are_used(base
             assert condition["expression"] == f"request.userInfo.username == '{user}'"
     fence = policies["leader-only.aifactory.dev"]
     assert names.ANNOTATION_LEADER in yaml.safe_dump(fence)
+    assert names.ANNOTATION_TERM in yaml.safe_dump(fence)
     assert names.LABEL_FACTORY in yaml.safe_dump(policies["own-nodes.aifactory.dev"])
     selector = fence["matchConstraints"]["objectSelector"]["matchExpressions"]
     assert selector == [{"key": names.LABEL_FACTORY, "operator": "Exists"}]

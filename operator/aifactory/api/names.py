@@ -33,6 +33,7 @@ ANNOTATION_CORDONED_BEFORE: Final = f"{GROUP}/cordoned-before"
 ANNOTATION_LABEL_KEYS: Final = f"{GROUP}/pool-label-keys"
 ANNOTATION_TAINT_KEYS: Final = f"{GROUP}/pool-taint-keys"
 ANNOTATION_LEADER: Final = f"{GROUP}/leader"
+ANNOTATION_TERM: Final = f"{GROUP}/term"
 
 # Keys that no user may set: those of whole domains with their subdomains. Keys that no pool may set: those
 # that a backend or a system of the catalogue sets.

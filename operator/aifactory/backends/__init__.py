@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from aifactory.backends.kwok import Kwok
-from aifactory.backends.port import Backend, Client
+from aifactory.backends.port import Backend, Client, Mandate
 
 
 def drivers(client: Client) -> Mapping[str, Backend]:
@@ -11,4 +11,4 @@ def drivers(client: Client) -> Mapping[str, Backend]:
     return {"kwok": Kwok(client)}
 
 
-__all__ = ["Backend", "Client", "drivers"]
+__all__ = ["Backend", "Client", "Mandate", "drivers"]

@@ -14,7 +14,7 @@ from aifactory.backends.nodes import (
     relabel_patch,
     taint_body,
 )
-from aifactory.backends.port import NODE, POD, Client, Object
+from aifactory.backends.port import NODE, POD, Client, Mandate, Object
 from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, NodeWish, Order, Relabel
 from aifactory.decide.world import Node, Pod
 
@@ -53,14 +53,14 @@ class Kwok:
         found = [pod for field in fields for pod in await self._client.read_all(POD, read_pod, fields=field)]
         return [pod for pod in found if pod is not None and pod.node in wanted]
 
-    async def create(self, order: Order, leader: str) -> Node:
+    async def create(self, order: Order, mandate: Mandate) -> Node:
         """Create a Node.
 
         By POST and not by server-side apply: a name that is taken answers 409, so no slot is ever ordered
         twice; an apply would write over whatever stands there, bring back a node that was deleted this
         very moment, and own the whole taint list, which admission and the lifecycle controller share.
         """
-        return read_node(await self._client.create(NODE, node_body(order.wish, leader)))
+        return read_node(await self._client.create(NODE, node_body(order.wish, mandate)))
 
     async def relabel(self, change: Relabel) -> None:
         """Patch what differs. The taint list is one atomic value, so it is changed as it is now."""
@@ -112,21 +112,22 @@ class Kwok:
         await self._client.patch(NODE, node.name, change)
 
 
-def node_body(wish: NodeWish, leader: str) -> Object:
+def node_body(wish: NodeWish, mandate: Mandate) -> Object:
     """The Node object of an order.
 
-    It names the leader in whose name it is created: a ValidatingAdmissionPolicy compares that with the
-    Lease, so that the last request of a former leader cannot come through late.
+    It says in whose name it is created, and in which term: a ValidatingAdmissionPolicy compares both with
+    the Lease, so that the last request of a former leader, or of a former term, cannot come through late.
     """
     capacity = CAPACITY | ({wish.resource: str(wish.devices)} if wish.resource else {})
     name = wish.slot.node_name
+    said = {names.ANNOTATION_LEADER: mandate.holder, names.ANNOTATION_TERM: str(mandate.term)}
     return {
         "apiVersion": NODE.api_version,
         "kind": NODE.name,
         "metadata": {
             "name": name,
             "labels": dict(wish.labels),
-            "annotations": {**wish.annotations, **KWOK, names.ANNOTATION_LEADER: leader},
+            "annotations": {**wish.annotations, **KWOK, **said},
         },
         "spec": {"providerID": f"kwok://{name}", "taints": [taint_body(taint) for taint in wish.taints]},
         "status": {"capacity": capacity, "allocatable": capacity},

@@ -28,6 +28,13 @@ NODE = Kind("/api/v1", "nodes", "Node", namespaced=False)
 POD = Kind("/api/v1", "pods", "Pod", namespaced=True)
 
 
+class Mandate(NamedTuple):
+    """In whose name a node is ordered: the holder of the Lease, and the term that it leads in."""
+
+    holder: str
+    term: int
+
+
 class Client(Protocol):
     """A cluster's API, as far as backends need it. Everything raises the shell's ApiError."""
 
@@ -68,7 +75,7 @@ class Backend(Protocol):
     async def pods(self, nodes: Iterable[str]) -> list[Pod]:
         """The pods that have to leave these nodes before the nodes can go."""
 
-    async def create(self, order: Order, leader: str) -> Node:
+    async def create(self, order: Order, mandate: Mandate) -> Node:
         """Provision a node, in the name of the present leader; returns it as it is at first."""
 
     async def relabel(self, change: Relabel) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from aifactory.backends.port import Backend
+from aifactory.backends.port import Backend, Mandate
 from aifactory.decide.plan import (
     CallOff,
     Delete,
@@ -249,7 +249,7 @@ class Applier:
             await self._driver(action.node.factory).relabel(action)
             return
         factory = action.wish.slot.factory
-        node = await self._driver(factory).create(action, self._leadership.identity)
+        node = await self._driver(factory).create(action, Mandate(self._leadership.identity, self._term))
         self._memory.ordered(self._kind_of[factory], node)
 
     def _driver(self, factory: str) -> Backend:

@@ -14,16 +14,11 @@ from typing import Final
 
 from aifactory.backends.port import Object
 from aifactory.shell.client import LEASE, WRITE_SECONDS, ApiError, KubernetesClient
+from aifactory.shell.terms import DURATION, Candidate, Name
 
 logger = logging.getLogger(__name__)
 
-DURATION: Final = 15.0  # seconds after which others may take a lease that they have not seen renewed
-DEADLINE: Final = 10.0  # seconds after which the holder believes it no more
 RETRY: Final = 2.0  # seconds between two attempts to take it or to renew it
-
-# The holder stops DEADLINE after its last renewal *began*, others wait DURATION since they *saw* it, which
-# is later. In between, a write that was on its way has landed or failed.
-assert DURATION - DEADLINE >= WRITE_SECONDS
 
 
 def monotonic() -> float:
@@ -38,26 +33,32 @@ class Leadership:
         self,
         client: KubernetesClient,
         namespace: str,
-        name: str,
-        identity: str,
+        lease: str,
+        name: Name,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self.identity = identity  # of this process and no other one, ever
+        self._candidate = Candidate(name)
         self._client = client
         self._namespace = namespace
-        self._name = name
+        self._name = lease
         self._clock = clock
-        self.term = 0  # counts how often the lease was taken: in between another one may have led
-        self._until = 0.0
         self._resigned = False
         self._told = False  # what the log said last
         self._taken = asyncio.Event()
-        self._seen: tuple[object, ...] = ()
-        self._seen_at = 0.0
+
+    @property
+    def identity(self) -> str:
+        """The name of this process and of no other one, ever."""
+        return self._candidate.identity
+
+    @property
+    def term(self) -> int:
+        """The present term, or the last one: another one may have led between any two."""
+        return self._candidate.term
 
     def holds(self) -> bool:
         """Whether this process may write now. False well before any other one can take the lease."""
-        return not self._resigned and self._clock() < self._until
+        return not self._resigned and self._candidate.holds(self._clock())
 
     async def taken(self) -> None:
         """Wait until the lease is held."""
@@ -76,6 +77,8 @@ class Leadership:
                 logger.log(level, "lease %s/%s: %s", self._namespace, self._name, error)
             except TimeoutError:
                 logger.warning("lease %s/%s: no answer", self._namespace, self._name)
+            except Exception:  # whatever was answered: a process that tries no more is no replica
+                logger.exception("lease %s/%s", self._namespace, self._name)
             if self.holds():
                 self._taken.set()
             if self._told != self.holds():
@@ -86,52 +89,33 @@ class Leadership:
     async def _attempt(self) -> None:
         """Create the lease, renew it, or take it over once it has not been renewed for its duration."""
         began = self._clock()
+        lease: Object | None = None
         try:
             lease = await self._client.get(LEASE, self._name, self._namespace)
         except ApiError as error:
             if error.status != 404:
                 raise
+        term = self._candidate.bid(lease, self._clock())
+        if term is None:
+            return
+        spec = self._spec(first=term != self.term, term=term)
+        if lease is None:
             meta = {"name": self._name, "namespace": self._namespace}
-            spec = self._spec(first=True, transitions=0)
-            await self._client.create(
-                LEASE, {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": meta, "spec": spec}
-            )
-            self.term += 1
-            self._until = began + DEADLINE
-            return
-        spec = lease.get("spec") or {}
-        holder = spec.get("holderIdentity") or ""
-        if holder not in ("", self.identity) and not self._expired(lease):
-            self._until = 0.0
-            return
-        mine = holder == self.identity
-        transitions = int(spec.get("leaseTransitions") or 0) + (not mine)
-        change = {
-            "metadata": {"resourceVersion": lease["metadata"]["resourceVersion"]},
-            "spec": self._spec(first=not mine, transitions=transitions),
-        }
-        await self._client.patch(LEASE, self._name, change, self._namespace)
-        self.term += not mine
-        self._until = began + DEADLINE
+            body = {"apiVersion": LEASE.api_version, "kind": LEASE.name, "metadata": meta, "spec": spec}
+            await self._client.create(LEASE, body)
+        else:
+            version = {"resourceVersion": lease["metadata"]["resourceVersion"]}
+            await self._client.patch(LEASE, self._name, {"metadata": version, "spec": spec}, self._namespace)
+        self._candidate.won(term, began)
 
-    def _expired(self, lease: Object) -> bool:
-        """Whether another's lease has stood unchanged, by our own clock, for as long as it lasts.
-
-        Clocks of two machines are never compared.
-        """
-        spec, now = lease["spec"], self._clock()
-        seen = (spec["holderIdentity"], spec.get("renewTime"), lease["metadata"]["resourceVersion"])
-        if seen != self._seen:
-            self._seen, self._seen_at = seen, now
-        return now - self._seen_at >= max(DURATION, float(spec.get("leaseDurationSeconds") or 0))
-
-    def _spec(self, *, first: bool, transitions: int) -> Object:
+    def _spec(self, *, first: bool, term: int) -> Object:
+        # For people: nobody compares this clock with another.
         now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         spec: Object = {
             "holderIdentity": self.identity,
             "leaseDurationSeconds": int(DURATION),
             "renewTime": now,
-            "leaseTransitions": transitions,
+            "leaseTransitions": term,
         }
         return spec | ({"acquireTime": now} if first else {})
 

@@ -15,6 +15,7 @@ from aifactory.shell.lease import Leadership
 from aifactory.shell.loop import Loop
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
+from aifactory.shell.terms import Name
 from aifactory.shell.wake import Wake
 
 logger = logging.getLogger(__name__)
@@ -26,13 +27,15 @@ RELEASE_SECONDS: Final = 1.0  # that giving the lease back may take
 class Service:
     """Everything that runs in one process. Made and used in one event loop."""
 
-    def __init__(self, client: KubernetesClient, namespace: str, lease: str) -> None:
+    def __init__(self, client: KubernetesClient, namespace: str, lease: str, pod: str = "") -> None:
+        """`pod` is the uid of the pod that this process runs in, and nothing outside one."""
+        host = socket.gethostname()
         # Unique for each process, so that a restarted one never takes its former self's lease for its own.
-        identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+        name = Name(f"{host}_{pod}", str(uuid.uuid4())) if pod else Name("", f"{host}_{uuid.uuid4()}")
         self.wake = Wake()
         self.news = News()
         self.metrics = Metrics()
-        self.leadership = Leadership(client, namespace, lease, identity)
+        self.leadership = Leadership(client, namespace, lease, name)
         self.metrics.show_leader(self.leadership.holds)
         self.heartbeat = Heartbeat()
         self._client = client

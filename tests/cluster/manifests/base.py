@@ -39,9 +39,10 @@ def dump(objects: Iterable[Object]) -> str:
     return yaml.safe_dump_all(objects)
 
 
-def node(name: str = "", *, ours: bool = True, leader: str | None = None) -> str:
+def node(name: str = "", *, ours: bool = True, leader: str | None = None, term: str | None = "1") -> str:
     labels = {names.LABEL_FACTORY: "lab"} if ours else {}
-    annotations = {} if leader is None else {names.ANNOTATION_LEADER: leader}
+    said = {names.ANNOTATION_LEADER: leader, names.ANNOTATION_TERM: term}
+    annotations = {key: value for key, value in said.items() if leader is not None and value is not None}
     metadata = {
         "name": name or f"node-{secrets.token_hex(4)}",
         "labels": labels,
@@ -106,9 +107,9 @@ def pool_manifest(namespace: str) -> str:
     )
 
 
-def hold_lease(kubectl: Kubectl, identity: str) -> None:
+def hold_lease(kubectl: Kubectl, identity: str, term: int = 1) -> None:
     """Take the Lease in somebody's name, as the operator does: in place, so that it is never missing."""
-    spec = {"holderIdentity": identity, "leaseDurationSeconds": 15}
+    spec = {"holderIdentity": identity, "leaseDurationSeconds": 15, "leaseTransitions": term}
     metadata = {"name": "aifactory", "namespace": SYSTEM}
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
     kubectl(

@@ -33,6 +33,17 @@ def test_only_the_holder_of_the_lease_creates_nodes(installed: Kubectl) -> None:
     assert said("")
 
 
+def test_the_holder_creates_nodes_in_its_present_term_alone(installed: Kubectl) -> None:
+    def said(term: str | None) -> str:
+        return refusal(lambda: installed("create", AS_OPERATOR, *TRY, stdin=node(leader="one", term=term)))
+
+    for term in (7, 8):
+        hold_lease(installed, "one", term)
+        wait_until(partial(lambda t: not said(str(t)), term), "the holder may create nodes in this term")
+        for other in (str(term - 1), str(term + 1), "", None):
+            assert f'in term "{other or ""}", but the Lease is in term "{term}"' in said(other)
+
+
 def test_without_a_lease_nothing_is_ordered_and_other_nodes_come_and_go(installed: Kubectl) -> None:
     hold_lease(installed, "one")
     installed("delete", "lease", "aifactory", f"--namespace={SYSTEM}")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from aifactory.api import names
-from aifactory.backends import Backend, drivers
+from aifactory.backends import Backend, Mandate, drivers
 from aifactory.decide.plan import Cause, Drain
 from aifactory.decide.world import PoolKey
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
@@ -55,7 +55,7 @@ OURS = (f"{FACTORY.plural}.{names.GROUP}", f"{POOL.plural}.{names.GROUP}")
 async def test_all_is_seen(
     client: KubernetesClient, driver: Backend, site: str, namespace: str, kubectl: Kubectl
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pool("llm", namespace, 8, site)))
     memory = Memory()
     world = await gather(client, drivers(client), memory)
@@ -85,7 +85,7 @@ async def test_an_object_that_makes_no_sense_is_refused_by_field(
 async def test_a_backend_that_cannot_be_listed_leaves_its_nodes_as_last_seen(
     client: KubernetesClient, limited: Callable[..., Any], driver: Backend, site: str
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     memory = Memory()
     before = await gather(client, drivers(client), memory)
     blind = await limited(*OURS)
@@ -121,7 +121,7 @@ async def test_after_a_restart_the_statuses_say_what_stands_there(
 async def test_a_factory_whose_draining_nodes_hide_their_pods_is_unknown(
     limited: Callable[..., Any], driver: Backend, site: str
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     blind = await limited(*OURS, "nodes")
     assert site not in (await gather(blind, drivers(blind), Memory())).unknown
     await driver.drain(Drain((await seen(driver, site))[1], NOW, Cause.SPEC))

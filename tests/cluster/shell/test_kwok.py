@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from aifactory.api import names
-from aifactory.backends import Backend
+from aifactory.backends import Backend, Mandate
 from aifactory.backends.kwok import FEW_NODES
 from aifactory.decide.plan import CallOff, Cause, Delete, Drain, Hold, Relabel
 from aifactory.decide.world import Pod, Taint
@@ -22,26 +22,27 @@ NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 async def test_what_is_ordered_is_seen(driver: Backend, site: str) -> None:
     wanted = order(site)
-    await driver.create(wanted, "leader-1")
+    await driver.create(wanted, Mandate("leader-1", 3))
     (node,) = (await seen(driver, site)).values()
     assert node.stamp is not None
     assert node.stamp.slot == wanted.wish.slot
     assert node.stamp.pool == wanted.pool
     assert node.annotations[names.ANNOTATION_LEADER] == "leader-1"
+    assert node.annotations[names.ANNOTATION_TERM] == "3"
     assert (node.unit_watts, node.deleting, node.unschedulable) == (10_200, False, False)
 
 
 async def test_a_slot_is_ordered_once(driver: Backend, site: str) -> None:
-    await driver.create(order(site), "leader-1")
+    await driver.create(order(site), Mandate("leader-1", 1))
     with pytest.raises(ApiError) as caught:
-        await driver.create(order(site), "leader-2")
+        await driver.create(order(site), Mandate("leader-2", 1))
     assert caught.value.status == 409
     (node,) = (await seen(driver, site)).values()
     assert node.annotations[names.ANNOTATION_LEADER] == "leader-1"
 
 
 async def test_a_node_is_drained_and_then_deleted(driver: Backend, site: str) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     node = (await seen(driver, site))[1]
     await driver.drain(Drain(node, NOW, Cause.SPEC))
     drained = (await seen(driver, site))[1]
@@ -76,7 +77,7 @@ async def test_a_cordon_that_was_there_before_stays(driver: Backend, site: str, 
 async def test_a_node_that_was_uncordoned_meanwhile_is_not_deleted(
     driver: Backend, site: str, kubectl: Kubectl
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     await driver.drain(Drain((await seen(driver, site))[1], NOW, Cause.SPEC))
     drained = (await seen(driver, site))[1]
     kubectl("uncordon", drained.name)
@@ -87,10 +88,10 @@ async def test_a_node_that_was_uncordoned_meanwhile_is_not_deleted(
 async def test_another_node_of_the_same_name_is_left_alone(
     driver: Backend, site: str, kubectl: Kubectl
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     old = (await seen(driver, site))[1]
     kubectl("delete", "node", old.name)
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     new = (await seen(driver, site))[1]
     await driver.drain(Drain(new, NOW, Cause.SPEC))
 
@@ -110,7 +111,7 @@ async def test_another_node_of_the_same_name_is_left_alone(
 
 
 async def test_a_held_node_is_nobodys(driver: Backend, site: str) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     await driver.hold(Hold((await seen(driver, site))[1]))
     stamp = (await seen(driver, site))[1].stamp
     assert stamp is not None
@@ -120,7 +121,7 @@ async def test_a_held_node_is_nobodys(driver: Backend, site: str) -> None:
 async def test_taints_are_changed_beside_those_of_others(
     driver: Backend, site: str, kubectl: Kubectl
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     node = (await seen(driver, site))[1]
     kubectl("taint", "node", node.name, "somebody=else:NoSchedule", "old=x:NoSchedule")
     wish = replace(order(site).wish, taints=(Taint("dedicated", "llm", "NoExecute"),))
@@ -133,7 +134,7 @@ async def test_taints_are_changed_beside_those_of_others(
 async def test_the_pods_that_have_to_leave_are_found(
     driver: Backend, site: str, kubectl: Kubectl, namespace: str
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     node = (await seen(driver, site))[1]
     for name, where in (
         ("goes", {"nodeName": node.name}),
@@ -165,7 +166,7 @@ async def test_the_pods_that_have_to_leave_are_found(
 async def test_a_node_that_lost_our_label_still_counts_where_it_stands(
     driver: Backend, site: str, kubectl: Kubectl
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     node = (await seen(driver, site))[1]
     kubectl("label", "node", node.name, f"{names.LABEL_FACTORY}-")
     (found,) = (await driver.observe())[site]

@@ -5,6 +5,7 @@ from typing import Any
 
 from aifactory.api import names
 from aifactory.backends.kwok import node_body
+from aifactory.backends.port import Mandate
 from aifactory.decide.plan import NodeWish
 from aifactory.decide.wish import annotations_of
 from aifactory.decide.world import PoolKey, Slot, Stamp, Taint
@@ -33,7 +34,7 @@ WISH = NodeWish(
 
 def created(*, ready: bool | None = None, **meta: Any) -> dict[str, Any]:
     """An ordered node, as the API server hands it out."""
-    obj = node_body(WISH, "leader-1")
+    obj = node_body(WISH, Mandate("leader-1", 3))
     obj["metadata"] |= {"uid": "u-1", "creationTimestamp": "2026-11-24T08:00:00Z", **meta}
     if ready is not None:
         obj["status"]["conditions"] = [

@@ -15,6 +15,7 @@ from aifactory.backends.nodes import (
     read_pod,
     relabel_patch,
 )
+from aifactory.backends.port import Mandate
 from aifactory.decide.plan import Cause, Drain, Relabel
 from aifactory.decide.world import Taint
 from unit.shell.made import SLOT, STAMP, WISH, created
@@ -40,9 +41,10 @@ def test_an_ordered_node_reads_back_as_what_was_ordered() -> None:
 
 
 def test_a_node_body_names_kwok_the_leader_and_the_devices() -> None:
-    body = node_body(WISH, "leader-1")
+    body = node_body(WISH, Mandate("leader-1", 3))
     assert body["metadata"]["annotations"]["kwok.x-k8s.io/node"] == "fake"
     assert body["metadata"]["annotations"][names.ANNOTATION_LEADER] == "leader-1"
+    assert body["metadata"]["annotations"][names.ANNOTATION_TERM] == "3"
     assert body["spec"]["providerID"] == f"kwok://{SLOT.node_name}"
     assert body["status"]["capacity"]["nvidia.com/gpu"] == "4"
     assert body["status"]["allocatable"] == body["status"]["capacity"]
