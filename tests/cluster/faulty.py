@@ -166,7 +166,12 @@ class Proxy:
         url = self._cluster["server"].rstrip("/") + request.raw_path
         body = await request.read()
         async with self._session.request(
-            request.method, url, headers=headers, data=body, ssl=tls, timeout=aiohttp.ClientTimeout(total=None)
+            request.method,
+            url,
+            headers=headers,
+            data=body,
+            ssl=tls,
+            timeout=aiohttp.ClientTimeout(total=None),
         ) as answer:
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP}
             if "Content-Encoding" in answer.headers:

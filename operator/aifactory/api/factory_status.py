@@ -16,8 +16,8 @@ class PowerStatus(Model):
     limit: Tally = 0
     """The quota in force, in IT watts: quota / peakPUE with basis Gross."""
     committed: Tally = 0
-    """IT watts of every unit that is on, on its way up or being drained, with overhead. A unit counts
-    until the backend has confirmed that its last node is gone.
+    """IT watts of every unit that is on, on its way up or being drained, with overhead. A unit counts from
+    before it is ordered until the backend has confirmed that its last node is gone.
     """
     reserved: Tally = 0
     """IT watts committed, and planned but not yet ordered."""
@@ -99,13 +99,13 @@ class AIFactoryStatus(Model):
     tightest: Annotated[tuple[DomainPower, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
     """The few domains nearest to their limits, nearest first."""
     nodes: Tally = 0
-    """Nodes that exist or are on their way up."""
+    """Nodes that exist, are on their way up, or are being ordered at this moment."""
     ready_nodes: Tally = 0
     """Nodes that are ready."""
     wanted_nodes: Tally = 0
     """Nodes of the plan."""
     gpus: Tally = 0
-    """GPUs on nodes that exist or are on their way up."""
+    """GPUs on these nodes."""
     ready_gpus: Tally = 0
     """GPUs on nodes that are ready."""
     wanted_gpus: Tally = 0

@@ -18,6 +18,7 @@ from aifactory.decide.factory_report import factory_status
 from aifactory.decide.fleet import State
 from aifactory.decide.goes_first import exchanged, unsure
 from aifactory.decide.ledger import Ledger
+from aifactory.decide.ordered import Ordered, ordered
 from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, certified, nothing_yet
 from aifactory.decide.placings import placings
 from aifactory.decide.plan import (
@@ -86,6 +87,7 @@ def decide(
         assignment,
         placed,
         advice,
+        actions,
         proof=certified(answer, goes_on=goes_on),
         prices=prices,
         now=now,
@@ -146,6 +148,7 @@ def _report(
     assignment: Assignment,
     placed: _Placings,
     advice: dict[PoolKey, str],
+    actions: tuple[Action, ...],
     *,
     proof: Verdict,
     prices: dict[str, FactoryPrices],
@@ -154,9 +157,13 @@ def _report(
     statuses: list[StatusWrite] = []
     events: list[Event] = []
     ledger = Ledger(case)
+    claims = ordered(case, ledger, actions)
     for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
-        worth = prices.get(factory.metadata.name)
-        write = factory_status(case, factory, ledger, assignment, placed, proof=proof, prices=worth, now=now)
+        name = factory.metadata.name
+        claim, worth = claims.get(name, Ordered()), prices.get(name)
+        write = factory_status(
+            case, factory, ledger, assignment, placed, claim, proof=proof, prices=worth, now=now
+        )
         statuses.append(write)
         events += transitions(factory.status.wire().get("conditions", []), write, ("Ready", "WithinLimits"))
     for pool in sorted(case.world.pools, key=key_of):

@@ -13,6 +13,7 @@ from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.energy import energy_status
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.ledger import Ledger
+from aifactory.decide.ordered import Ordered
 from aifactory.decide.plan import SLOW_START, FactoryPrices, Placing, StatusWrite
 from aifactory.decide.prices import prices_status
 from aifactory.decide.releases import OVERDUE, hindrance
@@ -28,12 +29,17 @@ def factory_status(
     ledger: Ledger,
     assignment: Assignment,
     placings: dict[PoolKey, tuple[Placing, ...]],
+    claim: Ordered,
     *,
     proof: Verdict,
     prices: FactoryPrices | None,
     now: datetime,
 ) -> StatusWrite:
-    """The status of a factory whose spec makes sense; `proof` is what is proved about the whole plan."""
+    """The status of a factory whose spec makes sense.
+
+    `claim` is what is ordered there now, which the ledger has as committed; `proof` is what is proved about
+    the whole plan.
+    """
     meta, before = factory.metadata, factory.status.wire()
     name, layout = meta.name, case.layouts[meta.name]
     first = case.first_domain[name]
@@ -41,11 +47,11 @@ def factory_status(
     here = [p for ps in placings.values() for p in ps if p.factory == name]
     committed = int(ledger.committed[first])
     planned = sum(p.planned_watts for p in here)
-    reserved, limit = committed + planned, layout.instances[0].limit
+    reserved, limit = committed - claim.watts + planned, layout.instances[0].limit
     going = [u for us in assignment.go.values() for u in us if u.slot.factory == name]
     if name not in case.locked:
         going += [unit for unit in units if unit.state is State.LEAVING]
-    ready, within, *passing = _verdicts(case, factory, ledger, units, going, now=now)
+    ready, within, *passing = _verdicts(case, factory, ledger, units, going, claim, now=now)
     verdicts = [ready, within, proof, *passing]
     tightest = _tightest(case, name, ledger)
     ready_gpus = sum(unit.ready_gpus for unit in units)
@@ -59,10 +65,11 @@ def factory_status(
             "free": max(0, limit - reserved),
         },
         "tightest": tightest,
-        "nodes": sum(len(unit.nodes) or unit.size * (unit.claimed_ready is not None) for unit in units),
+        "nodes": claim.nodes
+        + sum(len(unit.nodes) or unit.size * (unit.claimed_ready is not None) for unit in units),
         "readyNodes": sum(node.ready for unit in units for node in unit.nodes),
         "wantedNodes": wanted_nodes,
-        "gpus": sum(unit.gpus for unit in units),
+        "gpus": claim.gpus + sum(unit.gpus for unit in units),
         "readyGpus": ready_gpus,
         "wantedGpus": placed,
         "pools": sum(any(p.factory == name for p in ps) for ps in placings.values()),
@@ -79,7 +86,7 @@ def factory_status(
     if energy := energy_status(factory.spec, sum(p.watts for p in here)):
         status["energy"] = energy
     first_sight = factory.status.observed_generation != meta.generation
-    return StatusWrite("AIFactory", "", name, status, first=first_sight)
+    return StatusWrite("AIFactory", "", name, status, first=first_sight or claim.nodes > 0)
 
 
 def _tightest(case: Case, name: str, ledger: Ledger) -> list[dict[str, Any]]:
@@ -104,7 +111,14 @@ def _print_tightest(tightest: list[dict[str, Any]], committed: int, limit: int) 
 
 
 def _verdicts(
-    case: Case, factory: AIFactory, ledger: Ledger, units: list[Unit], going: list[Unit], *, now: datetime
+    case: Case,
+    factory: AIFactory,
+    ledger: Ledger,
+    units: list[Unit],
+    going: list[Unit],
+    claim: Ordered,
+    *,
+    now: datetime,
 ) -> list[Verdict]:
     within = _within_limits(case, factory, ledger, going, now)
     hindered = hindrance(case, going, now)
@@ -121,7 +135,7 @@ def _verdicts(
     else:
         ready = Verdict("Ready", False, within.reason, within.message)
     verdicts = [ready, within]
-    starting = sum(not n.ready and now - n.created < SLOW_START for u in units for n in u.nodes)
+    starting = claim.nodes + sum(not n.ready and now - n.created < SLOW_START for u in units for n in u.nodes)
     if (going or starting) and not overdue:
         parts = [f"Being released: {counted(len(going), 'unit')}."] if going else []
         parts += [f"Not ready yet: {counted(starting, 'node')}."] if starting else []

@@ -18,10 +18,10 @@ class Ledger:
         self.parent = problem.parent
         self.committed = np.zeros(problem.domains, dtype=np.int64)
         for unit in case.fleet.units:
-            self._book(self.domain_of(case, unit), unit.watts)
+            self.book(self.domain_of(case, unit), unit.watts)
         for stray in case.fleet.strays:
             layout = case.layouts[stray.factory]
-            self._book(case.first_domain[stray.factory] + layout.nearest(stray.path), stray.watts)
+            self.book(case.first_domain[stray.factory] + layout.nearest(stray.path), stray.watts)
 
     @staticmethod
     def domain_of(case: Case, unit: Unit) -> int:
@@ -35,7 +35,8 @@ class Ledger:
             found.append(int(self.parent[found[-1]]))
         return found
 
-    def _book(self, domain: int, watts: int) -> None:
+    def book(self, domain: int, watts: int) -> None:
+        """Count watts in a domain and in all above it."""
         for d in self.chain(domain):
             self.committed[d] += watts
 
@@ -49,8 +50,8 @@ class Ledger:
         for domain, watts in wanted:
             if any(self.committed[d] + watts > self.limit[d] for d in self.chain(domain)):
                 for past_domain, past_watts in booked:
-                    self._book(past_domain, -past_watts)
+                    self.book(past_domain, -past_watts)
                 return False
-            self._book(domain, watts)
+            self.book(domain, watts)
             booked.append((domain, watts))
         return True

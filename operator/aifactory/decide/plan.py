@@ -138,7 +138,7 @@ class StatusWrite:
     namespace: str
     name: str
     status: Mapping[str, Any]
-    first: bool = False  # puts a new generation's limits in force: before any order
+    first: bool = False  # before any order: a new generation's limits come into force, or orders are claimed
 
 
 @dataclass(frozen=True)

@@ -256,7 +256,7 @@ class Applier:
         return self._backends[self._kind_of[factory]]
 
     async def _post(self, event: Event, objects: Objects) -> None:
-        await events.post(self._client, event, objects, self._memory, self._leadership.identity)
+        await events.post(self._client, event, objects, self._leadership.identity)
 
 
 def named(item: object) -> str:

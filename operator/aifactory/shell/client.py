@@ -20,6 +20,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 from aifactory.api import names
 from aifactory.backends.port import POD, Kind, Object
+from aifactory.shell.clock import ServerClock
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ _MANAGER = ("fieldManager", names.FIELD_MANAGER)
 class ApiError(Exception):
     """The API server refused a request, or did not answer it.
 
-    `status` is the HTTP status; 0 means that there was no answer, and a write may have been done or not.
+    `status` is the HTTP status; 0 means that there was no answer, or none that makes sense, and a write may
+    have been done or not.
     """
 
     def __init__(self, status: int, reason: str, message: str) -> None:
@@ -85,6 +87,7 @@ class KubernetesClient:
 
     def __init__(self, config: Configuration) -> None:
         self.config = config
+        self.clock = ServerClock()
         self._api = ApiClient(config)
         self._api.user_agent = names.FIELD_MANAGER
 
@@ -94,8 +97,11 @@ class KubernetesClient:
 
     async def token(self) -> str | None:
         """The bearer token as it is now, if there is one."""
-        header: str | None = await self.config.get_api_key_with_prefix("BearerToken", alias="authorization")
-        return header.rpartition(" ")[2] if header else None
+        try:
+            header = await self.config.get_api_key_with_prefix("BearerToken", alias="authorization")
+        except Exception as error:  # it is somebody else's program or file that gives the token
+            raise _no_token(error) from error
+        return str(header).rpartition(" ")[2] if header else None
 
     async def read_all(
         self, kind: Kind, read: Callable[[Object], T], *, labels: str = "", fields: str = ""
@@ -107,42 +113,48 @@ class KubernetesClient:
         promised twice.
         """
         selectors = [("labelSelector", labels), ("fieldSelector", fields)]
-        query = [("limit", str(PAGE)), *((key, value) for key, value in selectors if value)]
+        query = [(key, value) for key, value in selectors if value]
+        limit = ("limit", str(PAGE))
+        try:
+            return await self._pages(kind, read, [*query, limit])
+        except ApiError as error:
+            if error.status != 410:
+                raise
+            # The snapshot that the pages are of has expired. There is none to expire in a single page.
+            logger.warning(
+                "%s: the list expired between two pages, so once more in a single one", _path(kind)
+            )
+            return await self._pages(kind, read, query)
+
+    async def _pages(self, kind: Kind, read: Callable[[Object], T], query: list[tuple[str, str]]) -> list[T]:
         found: list[T] = []
-        token = ""
+        more: list[tuple[str, str]] = []
         while True:
-            more = [("continue", token)] if token else []
-            try:
-                page = await self._call("GET", _path(kind), query=[*query, *more], seconds=READ_SECONDS)
-            except ApiError as error:
-                if error.status != 410 or not token:
-                    raise
-                found, token = [], ""  # the snapshot that the pages are of has expired: once more
-                continue
-            # Items of a list carry no apiVersion and kind of their own.
-            found += [read({"apiVersion": kind.api_version, "kind": kind.name, **o}) for o in page["items"]]
-            token = page["metadata"].get("continue", "")
+            page = await self._call("GET", _path(kind), query=[*query, *more], seconds=READ_SECONDS)
+            token = _token(kind, page)
+            found += [_read(kind, item, read) for item in page["items"]]
             if not token:
                 return found
+            more = [("continue", token)]
 
     async def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
         """One object."""
-        return await self._call("GET", _path(kind, namespace, name), seconds=READ_SECONDS)
+        return _whole(await self._call("GET", _path(kind, namespace, name), seconds=READ_SECONDS))
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """Create an object; 409 if its name is taken."""
         path = _path(kind, body["metadata"].get("namespace", ""))
-        return await self._write("POST", path, body, _JSON, _MANAGER)
+        return _whole(await self._write("POST", path, body, _JSON, _MANAGER))
 
     async def patch(self, kind: Kind, name: str, change: Object, namespace: str = "") -> Object:
         """Merge-patch an object; `metadata.uid` and `metadata.resourceVersion` are preconditions (409)."""
-        return await self._write("PATCH", _path(kind, namespace, name), change, _MERGE, _MANAGER)
+        return _whole(await self._write("PATCH", _path(kind, namespace, name), change, _MERGE, _MANAGER))
 
     async def apply_status(self, kind: Kind, body: Object) -> Object:
         """Server-side apply to the status, by force; preconditions as in `patch`."""
         meta = body["metadata"]
         path = _path(kind, meta.get("namespace", ""), meta["name"]) + "/status"
-        return await self._write("PATCH", path, body, _APPLY, _MANAGER, ("force", "true"))
+        return _whole(await self._write("PATCH", path, body, _APPLY, _MANAGER, ("force", "true")))
 
     async def delete(self, kind: Kind, name: str, *, uid: str, version: str = "") -> None:
         """Delete an object without a namespace, if it is still the one with this uid and version (409)."""
@@ -193,30 +205,77 @@ class KubernetesClient:
         headers = {"Accept": _JSON, "Content-Type": content}
         try:
             async with asyncio.timeout(seconds):
-                request = await self._api.param_serialize(
-                    method,
-                    path,
-                    query_params=query or [],
-                    header_params=headers,
-                    body=body,
-                    auth_settings=["BearerToken"],
-                )
+                try:
+                    request = await self._api.param_serialize(
+                        method,
+                        path,
+                        query_params=query or [],
+                        header_params=headers,
+                        body=body,
+                        auth_settings=["BearerToken"],
+                    )
+                except Exception as error:  # it asks for the token, of which anything may come
+                    raise _no_token(error) from error
                 limit = aiohttp.ClientTimeout(total=seconds)
                 answer = await self._api.call_api(*request, _request_timeout=limit)
                 data: bytes = await answer.read()  # type: ignore[no-untyped-call]
         except TimeoutError as error:
             raise ApiError(0, "Timeout", f"{method} {path}: no answer within {seconds:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise ApiError(0, "Unreachable", f"{method} {path}: {error}") from error
+        except ApiError:
+            raise
+        except Exception as error:  # of the network, and of whatever else a request goes through
+            said = str(error) or type(error).__name__
+            raise ApiError(0, "Unreachable", f"{method} {path}: {said}") from error
         if answer.status >= 400:
             _refuse(answer.status, data)
-        result: Object = json.loads(data)
+        result = _object(data)
+        if result is None:
+            said = data[:200].decode(errors="replace")
+            raise ApiError(0, "Unreadable", f"{method} {path}: no Kubernetes object in the answer: {said}")
+        self.clock.heard(answer.getheader("Date"))
         return result
 
 
 def _path(kind: Kind, namespace: str = "", name: str = "") -> str:
     scope = f"/namespaces/{namespace}" if kind.namespaced and namespace else ""
     return f"{kind.root}{scope}/{kind.plural}" + (f"/{name}" if name else "")
+
+
+def _no_token(error: Exception) -> ApiError:
+    return ApiError(0, "NoToken", f"the token for the API server cannot be had: {error}")
+
+
+def _object(data: bytes) -> Object | None:
+    """What the API server answers always has metadata; None for anything else, or for a part of it."""
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and isinstance(found.get("metadata"), dict) else None
+
+
+def _whole(obj: Object) -> Object:
+    """An object with all by which it is known. Raises ApiError for anything else."""
+    if not all(isinstance(obj["metadata"].get(key), str) for key in ("name", "uid", "resourceVersion")):
+        raise ApiError(0, "Unreadable", f"the answer is no object: {str(obj)[:200]}")
+    return obj
+
+
+def _token(kind: Kind, page: Object) -> str:
+    """Where a list goes on; empty at its end. Raises ApiError if it is no list of this kind."""
+    token = page["metadata"].get("continue") or ""
+    if page.get("kind") != f"{kind.name}List" or not isinstance(page.get("items"), list):
+        raise ApiError(0, "Unreadable", f"{_path(kind)}: the answer is no list: {str(page)[:200]}")
+    return str(token)
+
+
+def _read(kind: Kind, item: Any, read: Callable[[Object], T]) -> T:
+    """One item of a list; those carry no apiVersion and kind of their own."""
+    try:
+        return read({"apiVersion": kind.api_version, "kind": kind.name, **item})
+    except Exception as error:
+        what = f"{_path(kind)}: an item makes no sense ({type(error).__name__}: {error}): {str(item)[:200]}"
+        raise ApiError(0, "Unreadable", what) from error
 
 
 def _refuse(status: int, data: bytes) -> NoReturn:

@@ -1,23 +1,20 @@
 """Kubernetes Events: what has changed, for people who look at one object."""
 
 import hashlib
-from datetime import UTC, datetime
 from typing import Final
 
 from aifactory.api import names
 from aifactory.backends.port import Object
 from aifactory.decide.plan import Event
 from aifactory.shell.client import EVENT, ApiError, KubernetesClient
-from aifactory.shell.memory import Memory
 from aifactory.shell.objects import Objects, key_of
 
 _LONGEST: Final = 1024  # bytes of an Event's message that the API server takes
 _LONGEST_SOURCE: Final = 128
-_REMEMBERED: Final = 10_000  # events; of one that is forgotten the API server still knows
 
 
-async def post(client: KubernetesClient, event: Event, objects: Objects, memory: Memory, source: str) -> None:
-    """Post an event. One that was posted before, and is not forgotten yet, is counted up instead.
+async def post(client: KubernetesClient, event: Event, objects: Objects, source: str) -> None:
+    """Post an event. One that the API server still has is counted up instead, whoever posted it.
 
     `source` names this process. Raises ApiError.
     """
@@ -25,8 +22,7 @@ async def post(client: KubernetesClient, event: Event, objects: Objects, memory:
     namespace = event.namespace or "default"  # where the API server wants those of cluster-scoped objects
     says = (event.kind, uid, event.reason, event.message)
     name = f"{event.name}.{hashlib.sha256(repr(says).encode()).hexdigest()[:16]}"
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    count = memory.told.get(name, 0) + 1
+    now = client.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
     body: Object = {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
@@ -46,15 +42,14 @@ async def post(client: KubernetesClient, event: Event, objects: Objects, memory:
         "reportingInstance": source[-_LONGEST_SOURCE:],
         "firstTimestamp": now,
         "lastTimestamp": now,
-        "count": count,
+        "count": 1,
     }
     try:
         await client.create(EVENT, body)
     except ApiError as error:
         if error.status != 409:
             raise
-        await client.patch(EVENT, name, {"lastTimestamp": now, "count": count + 1}, namespace)
-        count += 1
-    memory.told[name] = count
-    if len(memory.told) > _REMEMBERED:
-        memory.told.pop(next(iter(memory.told)))
+        known = await client.get(EVENT, name, namespace)
+        version = {"resourceVersion": known["metadata"]["resourceVersion"]}
+        again = {"metadata": version, "lastTimestamp": now, "count": int(known.get("count") or 1) + 1}
+        await client.patch(EVENT, name, again, namespace)

@@ -6,7 +6,6 @@ import math
 import random
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Final, TypeVar
 
 from aifactory.backends import Backend
@@ -143,7 +142,7 @@ class Loop:
         return plan.again_after
 
     async def _decide(self, world: World) -> Plan:
-        now, adopted = datetime.now(UTC), self._memory.adopted
+        now, adopted = self._client.clock.now(), self._memory.adopted
         return await beside(lambda: decide(world, now, self._planner.place, adopted))
 
     def _tell(self, plan: Plan, summary: Summary, took: tuple[float, float, float]) -> None:

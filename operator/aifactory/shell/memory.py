@@ -21,8 +21,6 @@ class Memory:
     """By node: what the API server said when it last refused to evict a pod from it."""
     parsed: dict[str, tuple[str, Parsed]] = field(default_factory=dict)
     """By uid: an object's resourceVersion and what it was read as. Reading 10,000 pools takes a second."""
-    told: dict[str, int] = field(default_factory=dict)
-    """By name of an Event object: how often it happened."""
 
     adopted: Adopted | None = None
     """What the last plan that was begun meant for the cycles to come."""
@@ -34,6 +32,6 @@ class Memory:
 
     def clear(self) -> None:
         """Forget everything: another process has led meanwhile."""
-        for known in (self.nodes, self.refusals, self.parsed, self.told):
+        for known in (self.nodes, self.refusals, self.parsed):
             known.clear()
         self.adopted = None

@@ -47,7 +47,7 @@ EVERYWHERE = {
     "/nodes": "get list watch create patch delete",
     "/pods": "get list delete",
     "/pods/eviction": "create",
-    "/events": "create patch",
+    "/events": "get create patch",
     "apiextensions.k8s.io/customresourcedefinitions aifactories.aifactory.dev": "get",
     "apiextensions.k8s.io/customresourcedefinitions gpupools.aifactory.dev": "get",
 }

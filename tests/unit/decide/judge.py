@@ -8,6 +8,7 @@ from aifactory.decide import Plan
 from aifactory.decide.plan import CallOff, Delete, Drain, Finalizer, Order, Relabel
 from unit.decide.count import (
     Standing,
+    committed,
     draws,
     excess,
     limits,
@@ -33,6 +34,17 @@ def judge_power(before: Excess, after: Excess, what: object) -> None:
         if watts > before.get((factory, path), 0):
             where = f"{factory}/{path}".rstrip("/")
             raise Fault(f"{where} is {watts} W above its limit, after {type(what).__name__}: {what}")
+
+
+def judge_claim(state: State, order: Order) -> None:
+    """An order only ever makes what its factory's status counts: by that alone a factory may be deleted."""
+    name = order.wish.slot.factory
+    factory = state.factories[name]
+    here = [n for n in state.nodes.values() if n.factory == name]
+    there = (sum(len(u.nodes) for u in units(here)), committed(factory, here)[""])
+    said = (factory.status.nodes, factory.status.power.committed if factory.status.power else 0)
+    if said[0] < there[0] or said[1] < there[1]:
+        raise Fault(f"{name} holds (nodes, W) {there}, and its status says {said}, after {order}")
 
 
 # A plan

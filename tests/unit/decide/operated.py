@@ -13,12 +13,12 @@ from aifactory.api.conditions import Condition
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import Plan, decide
 from aifactory.decide.placed import Placer, nothing_yet
-from aifactory.decide.plan import Event, StatusWrite
+from aifactory.decide.plan import Event, Order, StatusWrite
 from aifactory.decide.wish import read_stamp
 from aifactory.decide.world import Node, Refused, Slot
 from unit.decide.build import Factory, Thing
 from unit.decide.count import excess, standing
-from unit.decide.judge import judge_plan, judge_power
+from unit.decide.judge import judge_claim, judge_plan, judge_power
 from unit.decide.simulator import Simulator, Write, path_of
 from unit.decide.state import Fault
 
@@ -152,6 +152,8 @@ class Cluster(Simulator):
             after = excess(self)
             if not puts_in_force(it):
                 judge_power(before, after, it)
+            if isinstance(it, Order):
+                judge_claim(self, it)
             if meanwhile is not None:
                 meanwhile(number)
                 after = excess(self)

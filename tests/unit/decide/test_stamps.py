@@ -62,7 +62,7 @@ def test_reserved_is_exact_where_old_and_new_units_differ() -> None:
     it.carry_out(it.decide())
     power = it.factories["dfw"].status.power
     assert power is not None
-    assert (power.committed, power.reserved) == (15, 15 + 2 * 10)
+    assert (power.committed, power.reserved) == (15 + 2 * 10, 15 + 2 * 10)
 
 
 def test_a_domain_that_is_gone_counts_in_the_nearest_above_it() -> None:

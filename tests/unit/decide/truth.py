@@ -5,7 +5,9 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from aifactory.api import names
 from aifactory.decide import Plan
+from aifactory.decide.plan import Complete, Order
 from unit.decide.count import Standing, committed, draws, identity, limits, locked, over, standing, units
 from unit.decide.state import State
 
@@ -26,12 +28,30 @@ def plan_lies(state: State, plan: Plan) -> list[str]:
         if write.kind == "AIFactory" and write.name in state.factories.keys() - forgotten(state):
             factory = state.factories[write.name]
             told = (write.status["power"]["limit"], write.status["power"]["committed"])
-            true = (limits(factory)[""], committed(factory, state.seen())[""])
+            there = committed(factory, state.seen())[""] + ordered_watts(plan, write.name)
+            true = (limits(factory)[""], there)
             if told != true:
                 wrong.append(f"{write.name} has (limit, committed) {true}, and says {told}")
             if (says["WithinLimits"] == "True") == bool(over(factory, state.seen())):
                 wrong.append(f"{write.name} says WithinLimits={says['WithinLimits']}, and it is not so")
     return wrong
+
+
+def ordered_watts(plan: Plan, factory: str) -> int:
+    """The watts of the whole units that a plan orders in a factory, which its status claims before it does."""
+    found = {}
+    for order in plan.actions:
+        if (
+            isinstance(order, Order)
+            and not isinstance(order, Complete)
+            and order.wish.slot.factory == factory
+        ):
+            _, path, system, rack, slot = order.wish.slot
+            whole = order.wish.annotations.get(names.ANNOTATION_NODES, "1") != "1"
+            found[path, system, rack, 0 if whole else slot] = int(
+                order.wish.annotations[names.ANNOTATION_WATTS]
+            )
+    return sum(found.values())
 
 
 def forgotten(state: State) -> frozenset[str]:

@@ -158,7 +158,12 @@ TestContest = Contest.TestCase
 
 
 def lease(holder: str, term: int, version: str = "1") -> dict[str, Any]:
-    spec = {"holderIdentity": holder, "leaseTransitions": term, "leaseDurationSeconds": 15, "renewTime": version}
+    spec = {
+        "holderIdentity": holder,
+        "leaseTransitions": term,
+        "leaseDurationSeconds": 15,
+        "renewTime": version,
+    }
     return {"metadata": {"resourceVersion": version}, "spec": spec}
 
 

@@ -1,0 +1,49 @@
+"""What the orders of a cycle add to a factory.
+
+Its status claims that before the first of them is made, so that nothing ever stands there which the status
+does not count: a policy lets a factory be deleted by its status alone. It is taken back once it is seen not
+to exist.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aifactory.decide.case import Case
+from aifactory.decide.ledger import Ledger
+from aifactory.decide.plan import Action, Complete, Order
+from aifactory.decide.wish import read_stamp
+from aifactory.decide.world import Slot
+
+
+@dataclass
+class Ordered:
+    """What is ordered now in one factory. Units that only get lost nodes again add none of their own."""
+
+    nodes: int = 0
+    gpus: int = 0
+    watts: int = 0
+
+
+def ordered(case: Case, ledger: Ledger, actions: Iterable[Action]) -> dict[str, Ordered]:
+    """What is ordered now, by factory; in the ledger it is committed from here on."""
+    found: dict[str, Ordered] = defaultdict(Ordered)
+    begun: set[Slot] = set()
+    for order in actions:
+        if not isinstance(order, Order):
+            continue
+        slot = order.wish.slot
+        here = found[slot.factory]
+        here.nodes += 1
+        stamp = read_stamp(order.wish.labels, order.wish.annotations)
+        assert stamp is not None
+        unit = slot._replace(slot=0) if stamp.unit_nodes > 1 else slot
+        if isinstance(order, Complete) or unit in begun:
+            continue
+        begun.add(unit)
+        here.gpus += stamp.unit_gpus
+        here.watts += stamp.unit_watts
+        ledger.book(
+            case.first_domain[slot.factory] + case.layouts[slot.factory].nearest(slot.path), stamp.unit_watts
+        )
+    return found
