@@ -376,6 +376,6 @@ NODE_KEYS: Final = {
     "ANNOTATION_LABEL_KEYS": "Keys of `spec.nodeLabels` that the operator set.",
     "ANNOTATION_TAINT_KEYS": "Keys of `spec.nodeTaints` that the operator set.",
     "ANNOTATION_LEADER": "Identity of the leader that ordered it. The API server compares it with the Lease.",
-    "ANNOTATION_TERM": "The term that it was ordered in: the Lease's transitions. The API server compares both.",
+    "ANNOTATION_TERM": "The term that it was ordered in: the Lease's transitions. It is compared likewise.",
     "FINALIZER": "On factories and pools: they go after their last node.",
 }

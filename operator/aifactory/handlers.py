@@ -16,7 +16,9 @@ from aifactory.api import names
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient, Unconfigured, configuration
 from aifactory.shell.fingerprint import Change
 from aifactory.shell.service import Service
+from aifactory.watches import Endless, Patience, outlast
 
+LOGIN_AGAIN: Final = 5.0  # seconds after which credentials that could not be had are asked for again
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -25,51 +27,81 @@ class OperatorError(Exception):
 
 
 async def operate(
-    kubeconfig: str, namespace: str, lease: str, health: tuple[str, int], metrics: tuple[str, int]
+    kubeconfig: str,
+    namespace: str,
+    lease: str,
+    pod: str,
+    *,
+    health: tuple[str, int],
+    metrics: tuple[str, int],
 ) -> None:
     """Run the operator until SIGTERM or SIGINT. Raises OperatorError.
 
-    `namespace` and `lease` name the Lease; `health` and `metrics` are the addresses to listen on.
+    `namespace` and `lease` name the Lease; `pod` is the uid of the pod that this process runs in, and empty
+    outside one; `health` and `metrics` are the addresses to listen on.
     """
     try:
         client = KubernetesClient(await configuration(kubeconfig))
     except Unconfigured as error:
         raise OperatorError(f"no cluster is configured: {error}") from error
+    patience = Patience()
+    outlast(patience)
+    stop = asyncio.Event()
+    # Kopf serves the probes meanwhile: whoever only waits for the API server need not be restarted.
+    served = asyncio.create_task(_resources_served(client, patience), name="resources")
+    served.add_done_callback(lambda task: stop.set() if _failed(task) else None)
     try:
-        await _check_resources(client)
-        service = Service(client, namespace or _own_namespace(), lease)
+        service = Service(client, namespace or _own_namespace(), lease, pod)
         try:
             service.metrics.serve(*metrics)
         except OSError as error:
             raise OperatorError(f"cannot serve metrics on {metrics[0]}:{metrics[1]}: {error}") from error
-        stop = asyncio.Event()
         await kopf.operator(
-            registry=registry(service, client, stop),
+            registry=registry(service, Login(client, served, patience), stop),
             clusterwide=True,
             standalone=True,  # the Lease decides who writes, not Kopf's peering
             liveness_endpoint=f"http://{health[0]}:{health[1]}/healthz",
             stop_flag=stop,
         )
     finally:
+        served.cancel()
         await client.close()
+    if failure := _failed(served):
+        raise failure
     if service.ended:
         raise OperatorError("the operator has ended by itself; the log says why")
 
 
-async def _check_resources(client: KubernetesClient) -> None:
-    """See that the CRDs are there: without them Kopf would watch nothing and say nothing."""
-    for kind in (FACTORY, POOL):
-        name = f"{kind.plural}.{names.GROUP}"
+def _failed(task: "asyncio.Task[None]") -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
+
+
+async def _resources_served(client: KubernetesClient, patience: Patience) -> None:
+    """Wait until the API server has our CRDs: without them Kopf would watch nothing and say nothing.
+
+    Raises OperatorError where it certainly has them not; anything else may pass.
+    """
+    while True:
         try:
-            crd = await client.get(CRD, name)
+            for kind in (FACTORY, POOL):
+                await _check_served(client, f"{kind.plural}.{names.GROUP}")
         except ApiError as error:
-            if error.status != 404:
-                raise OperatorError(f"CRD {name} cannot be read: {error}") from error
-            hint = "install it with: kubectl apply --server-side -f crds/"
-            raise OperatorError(f"CRD {name} is not installed; {hint}") from error
-        served = [version["name"] for version in crd["spec"]["versions"] if version["served"]]
-        if names.VERSION not in served:
-            raise OperatorError(f"CRD {name} serves {', '.join(served)}, needed is {names.VERSION}")
+            await patience.trouble("waiting for the API server", error)
+        else:
+            return
+
+
+async def _check_served(client: KubernetesClient, name: str) -> None:
+    try:
+        crd = await client.get(CRD, name)
+    except ApiError as error:
+        if (error.status, error.reason) != (404, "NotFound"):
+            raise
+        hint = "install it with: kubectl apply --server-side -f crds/"
+        raise OperatorError(f"CRD {name} is not installed; {hint}") from error
+    served = [version["name"] for version in crd["spec"]["versions"] if version["served"]]
+    if names.VERSION not in served:
+        raise OperatorError(f"CRD {name} serves {', '.join(served)}, needed is {names.VERSION}")
 
 
 def _own_namespace() -> str:
@@ -84,7 +116,39 @@ def log_to_stderr(*, as_json: bool, verbose: bool) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def registry(service: Service, client: KubernetesClient, stop: asyncio.Event) -> kopf.OperatorRegistry:
+class Login:
+    """Kopf's credentials: those of our own client, so that both are the same user in the same cluster."""
+
+    def __init__(self, client: KubernetesClient, served: "asyncio.Task[None]", patience: Patience) -> None:
+        self._client = client
+        self._served = served
+        self._patience = patience
+        self._count = 0
+
+    async def __call__(self) -> kopf.ConnectionInfo:
+        """The credentials as they are now, once the API server has what there is to watch."""
+        await asyncio.wait({self._served})
+        if _failed(self._served):
+            await asyncio.Event().wait()  # the process is being ended, and nothing is to be watched any more
+        if self._count:
+            await self._patience.trouble("watches", "the API server does not accept the credentials")
+        self._count += 1
+        config = self._client.config
+        return kopf.ConnectionInfo(
+            server=config.host,
+            ca_path=config.ssl_ca_cert,
+            ca_data=None if config.ssl_ca_cert else config.ca_cert_data,
+            insecure=not config.verify_ssl,
+            token=await self._client.token(),
+            certificate_path=config.cert_file,
+            private_key_path=config.key_file,
+            proxy_url=config.proxy,
+            # Kopf takes no credentials twice that were refused once, and would end. These are new to it.
+            priority=self._count,
+        )
+
+
+def registry(service: Service, log_in: Login, stop: asyncio.Event) -> kopf.OperatorRegistry:
     """The handlers of one operator; `stop` ends it."""
     handlers = kopf.OperatorRegistry()
 
@@ -92,16 +156,17 @@ def registry(service: Service, client: KubernetesClient, stop: asyncio.Event) ->
     @kopf.on.startup(registry=handlers, id="startup", errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
-        service.start(on_end=stop.set)
 
     @kopf.on.cleanup(registry=handlers, id="cleanup", errors=kopf.ErrorsMode.PERMANENT)
     async def end(**_: Any) -> None:
         await service.stop()
         stop.set()  # Kopf has a task that waits for it, and would take it for hung for five seconds
 
-    @kopf.on.login(registry=handlers, id="login")
+    @kopf.on.login(registry=handlers, id="login", backoff=LOGIN_AGAIN)
     async def login(**_: Any) -> kopf.ConnectionInfo:
-        return await connection(client)
+        found = await log_in()
+        service.start(on_end=stop.set)
+        return found
 
     @kopf.on.event(names.GROUP, names.VERSION, "aifactories", registry=handlers)
     @kopf.on.event(names.GROUP, names.VERSION, "gpupools", registry=handlers)
@@ -130,24 +195,10 @@ def configure(settings: kopf.OperatorSettings) -> None:
     settings.scanning.disabled = True  # else it lists and watches namespaces and all CRDs
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10
+    settings.networking.error_backoffs = Endless()
     settings.watching.server_timeout = 600  # a dead watch is found by Kopf's inactivity timeout, or by this
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 500
     settings.watching.label_selectors["", "v1", "nodes"] = names.LABEL_FACTORY
     settings.queueing.exit_timeout = 0.5
     settings.process.ultimate_exiting_timeout = 20  # seconds until Kopf kills what does not end
-
-
-async def connection(client: KubernetesClient) -> kopf.ConnectionInfo:
-    """Kopf's credentials: those of our own client, so that both are the same user in the same cluster."""
-    config = client.config
-    return kopf.ConnectionInfo(
-        server=config.host,
-        ca_path=config.ssl_ca_cert,
-        ca_data=None if config.ssl_ca_cert else config.ca_cert_data,
-        insecure=not config.verify_ssl,
-        token=await client.token(),
-        certificate_path=config.cert_file,
-        private_key_path=config.key_file,
-        proxy_url=config.proxy,
-    )

@@ -34,6 +34,13 @@ def run(
     lease: Annotated[
         str, typer.Option(help="Name of the Lease; of all replicas that share it, one leads.")
     ] = "aifactory",
+    pod_uid: Annotated[
+        str,
+        typer.Option(
+            envvar="POD_UID",
+            help="uid of its pod: restarted there, it need not wait for its former self's Lease.",
+        ),
+    ] = "",
     health_bind: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Where /healthz is served.")
     ] = "127.0.0.1:8081",
@@ -57,7 +64,9 @@ def run(
     except ValueError as error:
         sys.exit(str(error))
     try:
-        asyncio.run(handlers.operate(str(kubeconfig or ""), namespace, lease, health, metrics))
+        asyncio.run(
+            handlers.operate(str(kubeconfig or ""), namespace, lease, pod_uid, health=health, metrics=metrics)
+        )
     except handlers.OperatorError as error:
         sys.exit(str(error))
 

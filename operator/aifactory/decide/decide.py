@@ -87,7 +87,7 @@ def decide(
         assignment,
         placed,
         advice,
-        actions,
+        actions=actions,
         proof=certified(answer, goes_on=goes_on),
         prices=prices,
         now=now,
@@ -148,8 +148,8 @@ def _report(
     assignment: Assignment,
     placed: _Placings,
     advice: dict[PoolKey, str],
-    actions: tuple[Action, ...],
     *,
+    actions: tuple[Action, ...],
     proof: Verdict,
     prices: dict[str, FactoryPrices],
     now: datetime,
@@ -162,7 +162,7 @@ def _report(
         name = factory.metadata.name
         claim, worth = claims.get(name, Ordered()), prices.get(name)
         write = factory_status(
-            case, factory, ledger, assignment, placed, claim, proof=proof, prices=worth, now=now
+            case, factory, ledger, assignment, placed, claim=claim, proof=proof, prices=worth, now=now
         )
         statuses.append(write)
         events += transitions(factory.status.wire().get("conditions", []), write, ("Ready", "WithinLimits"))

@@ -29,8 +29,8 @@ def factory_status(
     ledger: Ledger,
     assignment: Assignment,
     placings: dict[PoolKey, tuple[Placing, ...]],
-    claim: Ordered,
     *,
+    claim: Ordered,
     proof: Verdict,
     prices: FactoryPrices | None,
     now: datetime,
@@ -51,7 +51,7 @@ def factory_status(
     going = [u for us in assignment.go.values() for u in us if u.slot.factory == name]
     if name not in case.locked:
         going += [unit for unit in units if unit.state is State.LEAVING]
-    ready, within, *passing = _verdicts(case, factory, ledger, units, going, claim, now=now)
+    ready, within, *passing = _verdicts(case, factory, ledger, units, going, claim=claim, now=now)
     verdicts = [ready, within, proof, *passing]
     tightest = _tightest(case, name, ledger)
     ready_gpus = sum(unit.ready_gpus for unit in units)
@@ -116,8 +116,8 @@ def _verdicts(
     ledger: Ledger,
     units: list[Unit],
     going: list[Unit],
-    claim: Ordered,
     *,
+    claim: Ordered,
     now: datetime,
 ) -> list[Verdict]:
     within = _within_limits(case, factory, ledger, going, now)

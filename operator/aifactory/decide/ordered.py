@@ -35,7 +35,7 @@ def ordered(case: Case, ledger: Ledger, actions: Iterable[Action]) -> dict[str, 
         slot = order.wish.slot
         here = found[slot.factory]
         here.nodes += 1
-        stamp = read_stamp(order.wish.labels, order.wish.annotations)
+        stamp = read_stamp(dict(order.wish.labels), dict(order.wish.annotations))
         assert stamp is not None
         unit = slot._replace(slot=0) if stamp.unit_nodes > 1 else slot
         if isinstance(order, Complete) or unit in begun:

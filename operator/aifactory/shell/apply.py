@@ -36,6 +36,7 @@ from aifactory.decide.plan import (
 from aifactory.decide.world import World
 from aifactory.shell import events
 from aifactory.shell.client import ApiError, KubernetesClient
+from aifactory.shell.fingerprint import News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
@@ -93,6 +94,7 @@ class Applier:
         leadership: Leadership,
         memory: Memory,
         metrics: Metrics,
+        news: News,
         superseded: Callable[[], bool] = lambda: False,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
@@ -101,6 +103,7 @@ class Applier:
         self._leadership = leadership
         self._memory = memory
         self._metrics = metrics
+        self._news = news
         self._superseded = superseded
         self._beat = beat  # a sign of life with every write
 
@@ -111,7 +114,7 @@ class Applier:
         """
         self._term = term
         self._patient_until = asyncio.get_running_loop().time() + PATIENCE
-        summary, objects = Summary(), Objects(self._client, world)
+        summary, objects = Summary(), Objects(self._client, world, self._news)
         self._kind_of = {
             factory.metadata.name: kind
             for factory in world.factories

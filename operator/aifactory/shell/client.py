@@ -232,7 +232,7 @@ class KubernetesClient:
         if result is None:
             said = data[:200].decode(errors="replace")
             raise ApiError(0, "Unreadable", f"{method} {path}: no Kubernetes object in the answer: {said}")
-        self.clock.heard(answer.getheader("Date"))
+        self.clock.heard(answer.headers.get("Date"))
         return result
 
 

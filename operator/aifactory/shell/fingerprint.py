@@ -1,6 +1,7 @@
 """Which watch events tell something new: not the echo of our own status, and no heartbeat."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -11,8 +12,8 @@ from aifactory.backends.port import NODE
 def fingerprint(obj: Mapping[str, Any]) -> int:
     """What a decision may depend on in one object, as a number.
 
-    For our own resources that is everything but the status; for a node also whether it is ready, its
-    taints, and what it says of itself. A change of anything else is seen at the next resync.
+    For our own resources that is everything but the status, of which `News` judges; for a node also whether
+    it is ready, its taints, and what it says of itself. A change of anything else is seen at the next resync.
     """
     meta = obj["metadata"]
     seen = [
@@ -30,6 +31,10 @@ def fingerprint(obj: Mapping[str, Any]) -> int:
     return hash(repr(seen))
 
 
+_Key = tuple[str, str, str]  # kind, namespace and name
+_ON_THEIR_WAY = 8  # statuses of one object that are still to come back; with more, a cycle runs in vain
+
+
 class Change(IntEnum):
     """What a watch event tells."""
 
@@ -39,21 +44,52 @@ class Change(IntEnum):
 
 
 class News:
-    """Remembers what was seen last of each object, to tell news from echoes."""
+    """Remembers what was seen last of each object, and what was written, to tell news from echoes."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str, str], tuple[int, int]] = {}
+        self._last: dict[_Key, tuple[int, int, int]] = {}
+        self._written: dict[_Key, list[int]] = {}  # statuses of ours, from the one that was seen last
+
+    def writing(self, kind: str, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        """Say that a status is about to be written, so that it is known when it comes back."""
+        written = self._written.setdefault((kind, namespace, name), [])
+        written.append(_canonical(status))
+        del written[:-_ON_THEIR_WAY]
 
     def judge(self, obj: Mapping[str, Any], *, gone: bool) -> Change:
         """Say what a watch event tells; `gone` is whether the object is there no more."""
         meta = obj["metadata"]
         key = (obj["kind"], meta.get("namespace", ""), meta["name"])
         if gone:
+            self._written.pop(key, None)
             return Change.NOTHING if self._last.pop(key, None) is None else Change.NEWS
+        ours = obj["kind"] != NODE.name
         wish = hash((meta["uid"], meta.get("generation"), meta.get("deletionTimestamp")))
-        before, self._last[key] = self._last.get(key), (wish, fingerprint(obj))
-        if before == self._last[key]:
+        status = _canonical(obj.get("status") or {}) if ours else 0
+        before, self._last[key] = self._last.get(key), (wish, fingerprint(obj), status)
+        echo = before is None or status == before[2] or self._wrote(key, status)
+        if before is not None and before[:2] == self._last[key][:2] and echo:
             return Change.NOTHING
         # A node has no user's wish in it.
-        ours = obj["kind"] != NODE.name
         return Change.WISH if ours and (before is None or before[0] != wish) else Change.NEWS
+
+    def _wrote(self, key: _Key, status: int) -> bool:
+        """Whether a status is one that we have written since the one that was seen last."""
+        written = self._written.get(key, [])
+        if status not in written:
+            return False
+        del written[: written.index(status)]
+        return True
+
+
+def _canonical(status: Mapping[str, Any]) -> int:
+    """The same for the same status, in whichever order the API server has put it."""
+    return hash(json.dumps(_sorted(status), sort_keys=True))
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _sorted(part) for key, part in value.items() if part is not None}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return sorted(map(_sorted, value), key=lambda part: json.dumps(part, sort_keys=True))
+    return value

@@ -13,6 +13,7 @@ from aifactory.decide import Plan, decide
 from aifactory.decide.world import World
 from aifactory.shell.apply import Applier, Cut, Summary
 from aifactory.shell.client import WRITE_SECONDS, ApiError, KubernetesClient
+from aifactory.shell.fingerprint import News
 from aifactory.shell.gather import gather, look_at
 from aifactory.shell.heartbeat import Heartbeat
 from aifactory.shell.lease import Leadership
@@ -42,6 +43,7 @@ class Loop:
         planner: Planner,
         heartbeat: Heartbeat,
         metrics: Metrics,
+        news: News,
     ) -> None:
         self._client = client
         self._backends = backends
@@ -57,6 +59,7 @@ class Loop:
             leadership=leadership,
             memory=self._memory,
             metrics=metrics,
+            news=news,
             superseded=lambda: wake.wished,
             beat=lambda: heartbeat.expect(SLOWEST),
         )

@@ -13,6 +13,7 @@ from aifactory.backends.port import Object
 from aifactory.decide.plan import Event, Finalizer, StatusWrite
 from aifactory.decide.world import World
 from aifactory.shell.client import KINDS, KubernetesClient
+from aifactory.shell.fingerprint import News
 
 Status = AIFactoryStatus | GPUPoolStatus
 _MODELS: Final[dict[str, type[Status]]] = {"AIFactory": AIFactoryStatus, "GPUPool": GPUPoolStatus}
@@ -34,8 +35,9 @@ def key_of(about: StatusWrite | Finalizer | Event) -> Key:
 class Objects:
     """Writes to our resources, each only if it is as it was read or as we have written it since."""
 
-    def __init__(self, client: KubernetesClient, world: World) -> None:
+    def __init__(self, client: KubernetesClient, world: World, news: News) -> None:
         self._client = client
+        self._news = news
         self._gone: set[Key] = set()
         found = [("AIFactory", f.metadata, f.status) for f in world.factories]
         found += [("GPUPool", p.metadata, p.status) for p in world.pools]  # type: ignore[misc]
@@ -64,6 +66,7 @@ class Objects:
         deleted and made again would be written to the new one.
         """
         key = key_of(write)
+        self._news.writing(*key, write.status)
         obj = await self._client.apply_status(
             KINDS[key.kind],
             {

@@ -48,12 +48,15 @@ class Service:
             planner=self._planner,
             heartbeat=self.heartbeat,
             metrics=self.metrics,
+            news=self.news,
         )
         self.ended = False  # by itself
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, on_end: Callable[[], None]) -> None:
-        """Start. `on_end` is called should it ever end by itself, which only a bug can bring about."""
+        """Start, once. `on_end` is called should it ever end by itself, which only a bug can bring about."""
+        if self._tasks:
+            return
 
         def done(task: asyncio.Task[None]) -> None:
             if not task.cancelled():

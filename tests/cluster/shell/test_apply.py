@@ -19,6 +19,7 @@ from aifactory.decide.world import Pod, World
 from aifactory.shell import apply as module
 from aifactory.shell.apply import Applier, Cut, Summary
 from aifactory.shell.client import FACTORY, KubernetesClient
+from aifactory.shell.fingerprint import News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
@@ -60,6 +61,7 @@ async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncI
         leadership=leadership,
         memory=memory,
         metrics=Metrics(),
+        news=News(),
         superseded=lambda: True,
     )
     yield Bench(applier, leadership, memory, world, client)
@@ -214,6 +216,7 @@ async def test_a_server_that_is_away_is_not_asked_for_every_single_write(bench: 
         leadership=bench.leadership,
         memory=bench.memory,
         metrics=Metrics(),
+        news=News(),
     )
     orders = tuple(order(site, slot) for slot in range(1, 61))
     summary = await applier.apply(Plan(actions=orders), bench.world, bench.leadership.term)

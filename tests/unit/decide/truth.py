@@ -38,7 +38,7 @@ def plan_lies(state: State, plan: Plan) -> list[str]:
 
 
 def ordered_watts(plan: Plan, factory: str) -> int:
-    """The watts of the whole units that a plan orders in a factory, which its status claims before it does."""
+    """The watts of the whole units that a plan orders in a factory, which its status claims first."""
     found = {}
     for order in plan.actions:
         if (

@@ -71,10 +71,73 @@ def test_is_news(obj: dict[str, Any], change: Edit) -> None:
     assert news_of(obj, change) is not Change.NOTHING
 
 
+def with_status(status: dict[str, Any]) -> dict[str, Any]:
+    return POOL | {"status": status}
+
+
+FIRST: dict[str, Any] = {
+    "gpus": 8,
+    "waiting": None,
+    "conditions": [{"type": "Ready", "status": "True"}, {"type": "Placed", "status": "True"}],
+}
+SECOND = FIRST | {"gpus": 16}
+NO_NULLS = {key: value for key, value in FIRST.items() if value is not None}
+
+
+def known(*statuses: dict[str, Any]) -> News:
+    """News of a pool that had no status yet, to which these are written."""
+    news = News()
+    news.judge(POOL, gone=False)
+    for status in statuses:
+        news.writing("GPUPool", "ns", "p", status)
+    return news
+
+
+def test_our_own_status_is_no_news_in_whichever_order_it_comes_back() -> None:
+    news = known(FIRST)
+    back = NO_NULLS | {"conditions": FIRST["conditions"][::-1]}
+    assert news.judge(with_status(back), gone=False) is Change.NOTHING
+    assert news.judge(with_status(back), gone=False) is Change.NOTHING
+
+
+def test_statuses_of_ours_that_come_back_late_are_no_news() -> None:
+    news = known(FIRST, SECOND)
+    for status in (FIRST, SECOND):
+        assert news.judge(with_status(status), gone=False) is Change.NOTHING
+    # The watch may pass over one.
+    news = known(FIRST, SECOND)
+    assert news.judge(with_status(SECOND), gone=False) is Change.NOTHING
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param({}, id="wiped"),
+        pytest.param(SECOND | {"gpus": 0}, id="another one"),
+        pytest.param({"gpus": 16}, id="a part of it"),
+        pytest.param(FIRST, id="one that was ours before"),
+    ],
+)
+def test_a_status_that_somebody_else_wrote_is_news_once(status: dict[str, Any]) -> None:
+    news = known(FIRST, SECOND)
+    news.judge(with_status(SECOND), gone=False)
+    assert news.judge(with_status(status), gone=False) is Change.NEWS
+    assert news.judge(with_status(status), gone=False) is Change.NOTHING
+    # As it is put right, that is our own again.
+    news.writing("GPUPool", "ns", "p", SECOND)
+    assert news.judge(with_status(SECOND), gone=False) is Change.NOTHING
+
+
+def test_a_status_is_told_from_that_of_another_object() -> None:
+    news = known(FIRST)
+    other = {"metadata": POOL["metadata"] | {"name": "q"}}
+    news.judge(POOL | other, gone=False)
+    assert news.judge(with_status(FIRST) | other, gone=False) is Change.NEWS
+
+
 @pytest.mark.parametrize(
     ("obj", "change"),
     [
-        pytest.param(POOL, lambda o: o.update(status={"gpus": 8}), id="our own status"),
         pytest.param(POOL, lambda o: o["metadata"].update(resourceVersion="8"), id="a version"),
         pytest.param(
             NODE, lambda o: o["status"]["conditions"][0].update(lastHeartbeatTime="later"), id="a heartbeat"
