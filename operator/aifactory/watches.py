@@ -10,7 +10,6 @@ say so.
 import asyncio
 import logging
 import math
-import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
 from contextlib import aclosing
 from functools import wraps
@@ -24,6 +23,8 @@ from aifactory.shell.loop import backoff
 
 logger = logging.getLogger(__name__)
 
+FIRST: Final = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0)  # seconds between the tries of one request
+THEN: Final = 10.0
 LONGEST: Final = 30.0  # seconds between two tries: so late is the first event after the trouble
 SHORT: Final = 5.0  # seconds; a watch that ends sooner, without an event, has come to nothing
 _REPORTED: Final = 300  # characters of an error
@@ -35,10 +36,10 @@ Watch = Callable[..., Any]  # gives an asynchronous generator
 
 
 class Endless:
-    """Seconds between the tries of one request, without an end: Kopf gives up at the end of the sequence."""
+    """Pauses between the tries of one request. Kopf gives up where they end."""
 
     def __iter__(self) -> Iterator[float]:
-        return chain((1.0, 1.0, 2.0, 3.0, 5.0, 8.0), repeat(10.0))
+        return chain(FIRST, repeat(THEN))
 
 
 class Patience:
@@ -88,7 +89,7 @@ def _paced(watch: Watch, patience: Patience) -> Watch:
     @wraps(watch)
     async def watch_objs(*, resource: Any, **how: Any) -> AsyncGenerator[Any, None]:
         what = f"watch of {resource}"
-        began, trouble = time.monotonic(), ""
+        began, trouble = asyncio.get_running_loop().time(), ""
         async with aclosing(watch(resource=resource, **how)) as events:
             async for event in events:
                 if not isinstance(event, dict) or event.get("type") == "ERROR":
@@ -100,7 +101,7 @@ def _paced(watch: Watch, patience: Patience) -> Watch:
         if trouble:
             await patience.trouble(what, trouble)
             yield _EXPIRED
-        elif time.monotonic() - began < SHORT:
+        elif asyncio.get_running_loop().time() - began < SHORT:
             await patience.trouble(what, "it ended as soon as it had begun")
 
     return watch_objs

@@ -169,7 +169,7 @@ class Proxy:
             request.method,
             url,
             headers=headers,
-            data=body,
+            data=body or None,
             ssl=tls,
             timeout=aiohttp.ClientTimeout(total=None),
         ) as answer:

@@ -168,7 +168,7 @@ class Loop:
 
 def backoff(failures: int) -> float:
     """Seconds to wait after so many failures in a row: twice as long each time, with jitter."""
-    longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (failures - 1))
+    longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures - 1, 32))
     return longest * random.uniform(0.5, 1.0)
 
 
