@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 import controlplane
+from cluster.faulty import Proxy
 from cluster.keeper import KEEPER
 from cluster.operating import Start, installed, operators
 from controlplane import Cluster, Lines, open_cluster, wait_until
@@ -68,3 +69,18 @@ def start(kubeconfig: Path, kubectl: Callable[..., str], tmp_path: Path) -> Iter
     """Starts operators, as `operators` says."""
     with operators(kubectl, kubeconfig, tmp_path) as start:
         yield start
+
+
+@pytest.fixture
+def proxy(cluster: Cluster) -> Iterator[Proxy]:
+    with Proxy(cluster.kubeconfig).running() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(proxy: Proxy, kubeconfig: Path, kubectl: Callable[..., str], tmp_path: Path) -> Iterator[Start]:
+    """Starts operators behind the proxy, with their own rights."""
+    token = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"]
+    with operators(kubectl, proxy.kubeconfig(tmp_path / "proxied", token), tmp_path) as start:
+        yield start
+    proxy.fault = lambda asked: None

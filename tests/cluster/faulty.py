@@ -144,10 +144,10 @@ class Proxy:
         context = ssl.create_default_context(cadata=ca)
         if client and "client-certificate-data" in self._user:
             with tempfile.TemporaryDirectory() as folder:
-                paths = [Path(folder) / name for name in ("certificate", "key")]
-                for path, entry in zip(paths, ("client-certificate-data", "client-key-data"), strict=True):
-                    path.write_bytes(base64.b64decode(self._user[entry]))
-                context.load_cert_chain(*paths)
+                certificate, key = Path(folder) / "certificate", Path(folder) / "key"
+                certificate.write_bytes(base64.b64decode(self._user["client-certificate-data"]))
+                key.write_bytes(base64.b64decode(self._user["client-key-data"]))
+                context.load_cert_chain(certificate, key)
         return context
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:

@@ -1,7 +1,8 @@
 """Carries out a Plan, in stages, so that every promise holds wherever it is cut short.
 
-1. Generations seen, and finalizers. Limits come into force before anything is ordered under them, and
-   nothing stands whose object could vanish unnoticed. Where such a write fails, nothing is ordered there.
+1. Generations seen, what is about to be ordered, and finalizers. Limits come into force before anything is
+   ordered under them, and nothing stands whose object could vanish unnoticed. Where such a write fails,
+   nothing is ordered there.
 2. Releases: call off, drain, evict, hold, delete.
 3. Upkeep and orders, in the order of the plan.
 4. The other statuses.
@@ -51,7 +52,9 @@ AT_ONCE: Final = 8  # writes under way; more made an API server on two cores no 
 # the others; an API server that is away must not hold a cycle up for hours.
 MOST_UNANSWERED: Final = 5
 ORDERING: Final = 30.0  # seconds of orders after which the statuses have their turn
-PATIENCE: Final = 10.0  # seconds after which a plan gives way to a user's new wish
+PATIENCE: Final = (
+    10.0  # seconds after which a plan gives way to a user's new wish; statuses have as many again
+)
 _UNANSWERED: Final = (0, 429, 503, 504)
 _PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
 _NOT_EVICTED: Final = (429, 500)  # a budget allows it not yet; two budgets never will
@@ -63,6 +66,10 @@ class Cut(Exception):  # noqa: N818 - as it reads in `except Cut`
 
 class _LeftOff(Exception):  # noqa: N818 - no error at all
     """The rest of the plan is left to the next cycle."""
+
+
+class _Superseded(_LeftOff):
+    """A user wants something new."""
 
 
 @dataclass
@@ -121,21 +128,26 @@ class Applier:
             for kind in factory.spec.backend.given()
         }
         self._factory_of = {node.name: node.factory for node in world.nodes}
+        missing: set[Key] = set()
         try:
-            # 1. Generations seen, and finalizers.
-            first = [write for write in plan.statuses if write.first and objects.differs(write)]
-            missing = {key_of(write) for write in await self._all(first, objects.write_status, summary)}
-            holds = [action for action in plan.actions if isinstance(action, Finalizer)]
-            missing |= {key_of(hold) for hold in await self._all(holds, objects.write_finalizer, summary)}
+            try:
+                # 1. Generations seen, what is about to be ordered, and finalizers.
+                first = [write for write in plan.statuses if write.first and objects.differs(write)]
+                missing |= {key_of(write) for write in await self._all(first, objects.write_status, summary)}
+                holds = [action for action in plan.actions if isinstance(action, Finalizer)]
+                missing |= {key_of(hold) for hold in await self._all(holds, objects.write_finalizer, summary)}
 
-            # 2. Releases.
-            releases = [a for a in plan.actions if isinstance(a, Release)]
-            self._new_refusals(releases)
-            await self._all(releases, self._release, summary)
+                # 2. Releases.
+                releases = [a for a in plan.actions if isinstance(a, Release)]
+                self._new_refusals(releases)
+                await self._all(releases, self._release, summary)
 
-            # 3. Upkeep and orders.
-            self._orders_until = asyncio.get_running_loop().time() + ORDERING
-            await self._all(self._in_time(allowed(plan, missing), summary), self._provision, summary)
+                # 3. Upkeep and orders.
+                self._orders_until = asyncio.get_running_loop().time() + ORDERING
+                await self._all(self._in_time(allowed(plan, missing), summary), self._provision, summary)
+            except _Superseded:
+                # Where somebody always wishes for something, everybody still has to hear how far it has come.
+                self._patient_until = asyncio.get_running_loop().time() + PATIENCE
 
             # 4. The other statuses.
             rest = [
@@ -193,7 +205,7 @@ class Applier:
         # Thousands of orders take minutes. Whoever lowers a limit meanwhile need not wait for them.
         if asyncio.get_running_loop().time() >= self._patient_until and self._superseded():
             summary.left_off = True
-            return _LeftOff()
+            return _Superseded()
         return None
 
     async def _one(self, item: T, write: Callable[[T], Awaitable[None]], summary: Summary) -> bool:

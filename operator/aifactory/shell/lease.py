@@ -109,15 +109,15 @@ class Leadership:
         self._candidate.won(term, began)
 
     def _spec(self, *, first: bool, term: int) -> Object:
-        # For people: nobody compares this clock with another.
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = datetime.now(UTC)  # noqa: TID251 - for people: nobody compares this clock with another
+        written = now.isoformat(timespec="microseconds").replace("+00:00", "Z")
         spec: Object = {
             "holderIdentity": self.identity,
             "leaseDurationSeconds": int(DURATION),
-            "renewTime": now,
+            "renewTime": written,
             "leaseTransitions": term,
         }
-        return spec | ({"acquireTime": now} if first else {})
+        return spec | ({"acquireTime": written} if first else {})
 
     def resign(self) -> None:
         """Lead no more, from this very moment."""

@@ -132,14 +132,14 @@ class Loop:
         self._metrics.cycle_ended(plan)
         took = (gathered - began, decided - gathered, clock() - decided)
         self._tell(plan, summary, took)
-        self._troubles = self._troubles + 1 if summary.stuck else 0
+        self._troubles = self._troubles + 1 if summary.stuck or world.unknown else 0
         if summary.unanswered:
             # Such a write may still land. It has to be there, or never, when the world is read again.
             await asyncio.sleep(WRITE_SECONDS)
         if summary.left_off:
             return 0.0
-        if summary.passed_by or summary.failed:
-            # No watch tells of a write that was not made.
+        if summary.passed_by or summary.failed or world.unknown:
+            # No watch tells of a write that was not made, nor that a backend can be listed again.
             again = backoff(max(1, self._troubles))
             return again if plan.again_after is None or summary.stuck else min(again, plan.again_after)
         return plan.again_after

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic, time
+from time import monotonic, time  # noqa: TID251 - a moment that Prometheus compares with its own
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics, start_http_server

@@ -14,12 +14,13 @@ from kubernetes.aio.client import Configuration
 from aifactory.api import names
 from aifactory.api.reading import parse_factory
 from aifactory.backends import Backend, drivers
+from aifactory.decide import decide
 from aifactory.decide.plan import Event, Evict, Plan, StatusWrite
 from aifactory.decide.world import Pod, World
 from aifactory.shell import apply as module
 from aifactory.shell.apply import Applier, Cut, Summary
 from aifactory.shell.client import FACTORY, KubernetesClient
-from aifactory.shell.fingerprint import News
+from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
@@ -39,6 +40,7 @@ class Bench:
     memory: Memory
     world: World
     client: KubernetesClient
+    news: News
 
     async def apply(self, *actions: Any, statuses: tuple[StatusWrite, ...] = ()) -> Summary:
         return await self.applier.apply(
@@ -55,16 +57,17 @@ async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncI
         await leadership.taken()
     memory = Memory()
     world = World(factories=(parse_factory(await client.get(FACTORY, site)),))
+    news = News()
     applier = Applier(
         client=client,
         backends=drivers(client),
         leadership=leadership,
         memory=memory,
         metrics=Metrics(),
-        news=News(),
+        news=news,
         superseded=lambda: True,
     )
-    yield Bench(applier, leadership, memory, world, client)
+    yield Bench(applier, leadership, memory, world, client, news)
     leading.cancel()
     kubectl("delete", "lease", name, "-n=default")
 
@@ -206,6 +209,50 @@ async def test_a_long_plan_gives_way_to_a_new_wish_between_two_writes(
     monkeypatch.undo()
     rest = await bench.apply(*orders)
     assert (rest.left_off, rest.done, rest.passed_by) == (False, 60 - summary.done, summary.done)
+
+
+async def test_statuses_have_their_turn_however_often_somebody_wishes_for_something(
+    bench: Bench, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    orders = [order(site, slot) for slot in range(1, 1000)]
+    status = StatusWrite("AIFactory", "", site, {"observedGeneration": 1, "nodes": 4})
+    summary = await bench.apply(*orders, statuses=(status,))
+    assert summary.left_off
+    assert (await bench.client.get(FACTORY, site))["status"]["nodes"] == 4
+
+
+async def test_nothing_is_ordered_where_it_is_not_claimed(
+    bench: Bench, driver: Backend, site: str, kubectl: Kubectl
+) -> None:
+    claim = StatusWrite("AIFactory", "", site, {"observedGeneration": 1, "nodes": 1}, first=True)
+    kubectl("label", f"{FACTORY.plural}.{names.GROUP}", site, "changed=meanwhile")
+    await bench.apply(order(site), statuses=(claim,))
+    assert await seen(driver, site) == {}
+    bench.world = World(factories=(parse_factory(await bench.client.get(FACTORY, site)),))
+    asked = []
+    create = bench.client.create
+
+    async def late(*arguments: Any) -> Any:
+        asked.append((await bench.client.get(FACTORY, site))["status"]["nodes"])
+        return await create(*arguments)
+
+    bench.client.create = late  # type: ignore[method-assign]
+    await bench.apply(order(site), statuses=(claim,))
+    assert asked == [1]  # it was there before the node was asked for
+
+
+async def test_a_status_of_ours_is_no_news_when_it_comes_back(bench: Bench, site: str) -> None:
+    before = await bench.client.get(FACTORY, site)
+    bench.news.judge(before, gone=False)
+    plan = decide(bench.world, bench.client.clock.now())
+    (write,) = (write for write in plan.statuses if write.name == site)
+    await bench.apply(statuses=(write,))
+    after = await bench.client.get(FACTORY, site)
+    assert after["status"]["conditions"]
+    assert bench.news.judge(after, gone=False) is Change.NOTHING
+    after["status"] = {}
+    assert bench.news.judge(after, gone=False) is Change.NEWS
 
 
 async def test_a_server_that_is_away_is_not_asked_for_every_single_write(bench: Bench, site: str) -> None:

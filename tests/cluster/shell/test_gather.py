@@ -131,7 +131,7 @@ async def test_a_factory_whose_draining_nodes_hide_their_pods_is_unknown(
 async def test_the_pods_of_nodes_that_stay_are_read_where_they_matter(
     client: KubernetesClient, driver: Backend, site: str, namespace: str, kubectl: Kubectl
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     node, memory = (await seen(driver, site))[1].name, Memory()
     job = {
         "apiVersion": "v1",
@@ -150,7 +150,7 @@ async def test_the_pods_of_nodes_that_stay_are_read_where_they_matter(
 async def test_pods_that_cannot_be_read_leave_it_open_which_nodes_are_idle(
     limited: Callable[..., Any], driver: Backend, site: str
 ) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     node, memory = (await seen(driver, site))[1].name, Memory()
     blind = await limited(*OURS, "nodes")
     world = await gather(blind, drivers(blind), memory)

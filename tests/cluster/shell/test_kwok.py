@@ -54,7 +54,7 @@ async def test_a_node_is_drained_and_then_deleted(driver: Backend, site: str) ->
 
 
 async def test_a_drain_that_is_called_off_leaves_nothing_behind(driver: Backend, site: str) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     before = (await seen(driver, site))[1]
     await driver.drain(Drain(before, NOW, Cause.SPEC))
     drained = (await seen(driver, site))[1]
@@ -64,7 +64,7 @@ async def test_a_drain_that_is_called_off_leaves_nothing_behind(driver: Backend,
 
 
 async def test_a_cordon_that_was_there_before_stays(driver: Backend, site: str, kubectl: Kubectl) -> None:
-    await driver.create(order(site), "x")
+    await driver.create(order(site), Mandate("x", 1))
     kubectl("cordon", (await seen(driver, site))[1].name)
     await driver.drain(Drain((await seen(driver, site))[1], NOW, Cause.SPEC))
     drained = (await seen(driver, site))[1]

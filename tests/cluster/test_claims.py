@@ -1,0 +1,106 @@
+"""What stands in a factory is in its status before it stands, and whoever wipes a status is told at once."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.faulty import Asked, Fault, Proxy, status
+from cluster.operating import (
+    FACTORIES,
+    POOLS,
+    Start,
+    apply,
+    condition,
+    factory,
+    nodes_in,
+    pool,
+)
+from controlplane import KubectlError, wait_until
+
+Kubectl = Callable[..., str]
+TAKE_OVER = 60  # seconds: 15 for the lease to run out, and a share for a busy machine
+TRIES = 12  # Kopf by itself gives up at the ninth
+
+
+@pytest.fixture
+def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> str:
+    """A factory of the test's own with room for 64 nodes, named like the namespace of its pools."""
+    apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
+    return namespace
+
+
+@pytest.mark.parametrize("count", [1, 2, 9, 30])
+def test_a_factory_with_nodes_is_never_let_go_wherever_its_operator_is_killed(
+    proxy: Proxy, behind: Start, kubectl: Kubectl, site: str, count: int
+) -> None:
+    operator = behind("a")
+    wait_until(lambda: status_of(kubectl, site).get("observedGeneration"), "the factory is seen")
+    ordered = 0
+
+    def kill(asked: Asked) -> Fault | None:
+        nonlocal ordered
+        ordered += (asked.method, asked.path) == ("POST", "/api/v1/nodes")
+        if ordered == count:
+            operator.signal(signal.SIGKILL)
+        return None
+
+    proxy.fault = kill
+    apply(kubectl, pool("llm", site, 48 * 8, site))
+    operator.process.wait(60)
+    wait_until(lambda: nodes_in(kubectl, site), "nodes stand")
+
+    said = status_of(kubectl, site)
+    assert said["nodes"] >= len(nodes_in(kubectl, site)) > 0
+    assert said["power"]["committed"] >= 10_200 * len(nodes_in(kubectl, site))
+    with pytest.raises(KubectlError, match="occupied-factories"):
+        kubectl("delete", FACTORIES, site, "--wait=false")
+
+
+def test_what_was_claimed_and_never_came_is_taken_back(
+    proxy: Proxy, behind: Start, kubectl: Kubectl, site: str
+) -> None:
+    behind("a", module="cluster.hasty")
+    proxy.fault = lambda asked: (
+        status(403, "Forbidden") if (asked.method, asked.path) == ("POST", "/api/v1/nodes") else None
+    )
+    apply(kubectl, pool("llm", site, 16, site))
+    wait_until(lambda: status_of(kubectl, site).get("nodes") == 2, "two nodes are claimed")
+    kubectl("delete", POOLS, "llm", f"-n={site}")
+    wait_until(lambda: status_of(kubectl, site)["nodes"] == 0, "the claim is taken back")
+    assert status_of(kubectl, site)["power"]["committed"] == 0
+    kubectl("delete", FACTORIES, site, "--timeout=30s")
+
+
+def status_of(kubectl: Kubectl, site: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("get", FACTORIES, site, "-o=json")).get("status", {})
+    return found
+
+
+# A status that somebody else wrote
+
+
+def test_a_status_that_was_wiped_is_back_at_once_and_guards_its_factory_meanwhile(
+    start: Start, kubectl: Kubectl, site: str
+) -> None:
+    operator = start("a")
+    apply(kubectl, pool("llm", site, 16, site))
+    wait_until(lambda: condition(get_pool(kubectl, site), "Ready").get("status") == "True", "it is ready")
+    wait_until(lambda: status_of(kubectl, site).get("readyNodes") == 2, "the factory says so")
+    operator.signal(signal.SIGSTOP)
+    wipe = ("--subresource=status", "--type=merge", '--patch={"status": null}')
+    kubectl("patch", FACTORIES, site, *wipe)
+    kubectl("patch", POOLS, "llm", f"-n={site}", *wipe)
+    with pytest.raises(KubectlError, match="occupied-factories"):
+        kubectl("delete", FACTORIES, site, "--wait=false")
+    operator.signal(signal.SIGCONT)
+    wait_until(lambda: status_of(kubectl, site).get("nodes") == 2, "the factory's status is back", TAKE_OVER)
+    wait_until(lambda: get_pool(kubectl, site).get("status"), "the pool's status is back", TAKE_OVER)
+
+
+def get_pool(kubectl: Kubectl, site: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("get", POOLS, "llm", f"-n={site}", "-o=json"))
+    return found

@@ -1,0 +1,125 @@
+"""One leader after another: what the later one goes by, and how long it waits."""
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aifactory.api import names
+from cluster.operating import (
+    LEASE,
+    POOLS,
+    SYSTEM,
+    Operator,
+    Start,
+    apply,
+    condition,
+    factory,
+    nodes_in,
+    nodes_of,
+    pool,
+)
+from controlplane import wait_until
+
+Kubectl = Callable[..., str]
+TAKE_OVER = 60  # seconds: 15 for the lease to run out, and a share for a busy machine
+TRIES = 12  # Kopf by itself gives up at the ninth
+
+
+@pytest.fixture
+def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> str:
+    """A factory of the test's own with room for 64 nodes, named like the namespace of its pools."""
+    apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
+    return namespace
+
+
+def get_pool(kubectl: Kubectl, site: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("get", POOLS, "llm", f"-n={site}", "-o=json"))
+    return found
+
+
+def test_a_leader_whose_clock_is_ahead_keeps_drains_to_their_time(
+    start: Start, kubectl: Kubectl, site: str
+) -> None:
+    first = start("a")
+    apply(kubectl, pool("llm", site, 8, site, drainTimeoutSeconds=3600))
+    wait_until(lambda: condition(get_pool(kubectl, site), "Ready").get("status") == "True", "it is ready")
+    (node,) = nodes_of(kubectl, "llm", site)
+    guard(kubectl, site, node["metadata"]["name"])
+    kubectl("scale", POOLS, "llm", "--replicas=0", f"-n={site}")
+    mark = names.ANNOTATION_DRAINING_SINCE
+    wait_until(
+        lambda: nodes_in(kubectl, site)[0]["metadata"]["annotations"].get(mark), "the node is being drained"
+    )
+    first.end()
+
+    second = start("b", module="cluster.ahead")
+    wait_until(lambda: second.cycles() >= 3, "it has decided a few times")
+    assert [n["metadata"]["uid"] for n in nodes_in(kubectl, site)] == [node["metadata"]["uid"]]
+    assert "trainer" in kubectl("get", "pods", f"-n={site}", "-o=name")
+    said = condition(get_pool(kubectl, site), "Ready")["lastTransitionTime"]
+    assert said <= kubectl(
+        "get", "lease", LEASE, f"-n={SYSTEM}", "-o=jsonpath={.metadata.managedFields[0].time}"
+    )
+    kubectl("delete", "pdb", "hold-on", f"-n={site}")
+
+
+def guard(kubectl: Kubectl, namespace: str, node: str) -> None:
+    """Put a pod on a node that its budget lets nobody evict."""
+    labels = {"app": "trainer"}
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "hold-on", "namespace": namespace},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
+    }
+    trainer = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "trainer", "namespace": namespace, "labels": labels},
+        "spec": {
+            "nodeName": node,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "main", "image": "none"}],
+        },
+    }
+    apply(kubectl, budget, trainer)
+    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
+
+
+# A process that follows itself
+
+
+def test_a_container_that_is_restarted_leads_before_its_lease_has_run_out(
+    kubectl: Kubectl, kubeconfig: Path, tmp_path: Path
+) -> None:
+    started: list[Operator] = []
+
+    def run(name: str, pod: str) -> Operator:
+        started.append(Operator(kubeconfig, tmp_path, name, "-v", f"--pod-uid={pod}"))
+        wait_until(started[-1].leads, f"{name} leads; its log is {started[-1].log}", 60)
+        return started[-1]
+
+    try:
+        first = run("a", "pod-1")
+        before = lease_of(kubectl)
+        first.signal(signal.SIGKILL)
+        first.process.wait(10)
+        run("b", "pod-1")
+        after = lease_of(kubectl)
+    finally:
+        for operator in started:
+            operator.end()
+        kubectl("delete", "lease", LEASE, f"--namespace={SYSTEM}", "--ignore-not-found")
+    one, two = before["holderIdentity"], after["holderIdentity"]
+    assert one != two
+    assert one.rpartition("_")[0] == two.rpartition("_")[0]
+    assert after["leaseTransitions"] == before["leaseTransitions"] + 1
+
+
+def lease_of(kubectl: Kubectl) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("get", "lease", LEASE, f"-n={SYSTEM}", "-o=json"))["spec"]
+    return found
