@@ -91,7 +91,7 @@ REASONS: Final = (
         "ResourcesGoing",
         _BLOCKED,
         "One of the operator's own resource definitions is being deleted. Nothing is changed meanwhile.",
-        "let the deletion end, or restore the definition",
+        "see [delete](../how-to/delete.md#the-definitions)",
     ),
     Reason(
         FACTORY,
@@ -134,6 +134,13 @@ REASONS: Final = (
         _BLOCKED,
         "Nodes carry the operator's labels and stand in no slot. They count, and are never touched.",
         "delete these Node objects, or repair their labels",
+    ),
+    Reason(
+        FACTORY,
+        "PoolsLost",
+        _BLOCKED,
+        "Units stand for pools that went with their resource definition. They count, and stay.",
+        "apply the pools again; or delete the Node objects",
     ),
     Reason(
         FACTORY,

@@ -213,6 +213,15 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
     strays = sorted(node.name for node in case.fleet.strays if node.factory == name)
     if strays:
         found.append(("Stray", f"Nodes with our labels in no slot of ours: {', '.join(strays[:5])}."))
+    lost = sorted({str(u.pool) for u in units if u.state is State.HELD and u.pool is not None})
+    if lost:
+        found.append(
+            (
+                "PoolsLost",
+                "Units stand for pools that went with their resource definition; apply them again: "
+                f"{', '.join(lost[:5])}{' ...' if len(lost) > 5 else ''}.",
+            )
+        )
     gone = [
         u
         for u in units

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from itertools import chain, count, islice
@@ -18,7 +19,9 @@ class State(Enum):
 
     STANDING = "Standing"  # exists or is on its way up, for a pool
     LEAVING = "Leaving"  # is being drained, or has to be
-    HELD = "Held"  # drained because it is out of service: nobody's, and its slot stays shut
+    HELD = (
+        "Held"  # nobody's for now, and its slot stays shut: out of service and drained, or without its pool
+    )
 
 
 @dataclass(frozen=True)
@@ -149,10 +152,22 @@ def muster(
         )
         if all(node.name in world.looked_at for node in nodes):
             unit = replace(unit, idle=not any(node.name in busy for node in nodes))
+        if _outlived(unit, known, world.pools_since):
+            unit = replace(unit, state=State.HELD)
         units.append(unit)
     units += _claimed(world, layouts, {unit.slot for unit in units}, going)
     units.sort(key=lambda unit: unit.slot)
     return Fleet(tuple(units), tuple(sorted(strays, key=lambda node: node.name)))
+
+
+def _outlived(unit: Unit, known: set[PoolKey], since: datetime | None) -> bool:
+    """Whether its pool may have gone with the definition of all pools, which was made again since.
+
+    Nobody has said that it should go: it waits for its pool to come back.
+    """
+    if since is None or unit.pool is None or unit.pool in known:
+        return False
+    return all(node.created < since and not node.deleting for node in unit.nodes)
 
 
 def _stray(node: Node, layout: Layout) -> Stray:

@@ -175,6 +175,7 @@ class World:
     unknown: frozenset[str] = frozenset()  # factories whose backend could not be listed
     refusals: Mapping[str, str] = field(default_factory=dict)  # node -> why its last eviction was refused
     resources_going: bool = False  # one of our CRDs is being deleted
+    pools_since: datetime | None = None  # when the CRD of pools was made
 
 
 def key_of(pool: GPUPool) -> PoolKey:

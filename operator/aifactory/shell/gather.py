@@ -2,7 +2,7 @@
 
 The order of reading is chosen so that whatever changes meanwhile errs to the safe side:
 
-1. our CRDs, so that nothing is released because the resources themselves are being deleted;
+1. our CRDs, so that nothing is released because the resources themselves are being deleted, or were;
 2. pools, then factories: limits are read as late as can be;
 3. nodes, after the resources. A node that goes in between is counted although it is gone. None can come
    unseen: only the leader orders nodes, for pools that it has read, and an earlier leader's last order had
@@ -14,6 +14,7 @@ The order of reading is chosen so that whatever changes meanwhile errs to the sa
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from aifactory.api import names
@@ -36,7 +37,7 @@ async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memo
     A backend that cannot be read makes its factories unknown. Raises ApiError where our own resources
     cannot be read: there is no deciding on half a world.
     """
-    going = await _resources_going(client)
+    going, since = await _definitions(client)
     kept: dict[str, tuple[str, Parsed]] = {}
     pools, refused_pools = await _resources(client, POOL, parse_pool, memory, kept)
     factories, refused_factories = await _resources(client, FACTORY, parse_factory, memory, kept)
@@ -68,6 +69,7 @@ async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memo
         unknown=frozenset(unread),
         refusals=dict(memory.refusals),
         resources_going=going,
+        pools_since=since,
     )
 
 
@@ -92,13 +94,14 @@ def _sorted(pods: Iterable[Pod]) -> tuple[Pod, ...]:
     return tuple(sorted(pods, key=lambda pod: (pod.node, pod.namespace, pod.name)))
 
 
-async def _resources_going(client: KubernetesClient) -> bool:
-    """Whether somebody is deleting one of our CRDs, and every object of its kind with it."""
+async def _definitions(client: KubernetesClient) -> tuple[bool, datetime]:
+    """Whether somebody is deleting one of our CRDs, and all of its kind; and how old the one of pools is."""
+    crds = {}
     for kind in (FACTORY, POOL):
         crd = await client.get(CRD, f"{kind.plural}.{names.GROUP}")
-        if "deletionTimestamp" in crd["metadata"]:
-            return True
-    return False
+        crds[kind] = crd["metadata"]
+    going = any("deletionTimestamp" in crd for crd in crds.values())
+    return going, datetime.fromisoformat(crds[POOL]["creationTimestamp"])
 
 
 async def _resources(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from aifactory.api.factory import AIFactory
@@ -42,6 +42,7 @@ class State:
     last_seen: dict[str, tuple[Node, ...]] = field(default_factory=dict)  # nodes of blind factories, likewise
     blind: frozenset[str] = frozenset()  # factories whose backend cannot be listed
     resources_going: bool = False
+    pools_since: datetime = START - timedelta(days=1)
     serial: int = 0
     backwards: bool = False  # lists come in another order
     # Knobs
@@ -92,6 +93,7 @@ class State:
             unknown=self.blind,
             refusals=dict(self.refusals),
             resources_going=self.resources_going,
+            pools_since=self.pools_since,
         )
 
     def _claims(self) -> list[Claim]:

@@ -1,5 +1,7 @@
 """Deletion, backends that cannot be driven, and objects that make no sense."""
 
+from datetime import timedelta
+
 from aifactory.api import names
 from aifactory.decide.plan import Finalizer, Order
 from unit.decide.build import boxes, factory, pool, racks
@@ -84,6 +86,39 @@ def test_nothing_is_done_while_our_own_resources_are_being_deleted() -> None:
         it.delete(path)
     assert it.decide().actions == ()
     assert status_of(it.decide(), "dfw")["conditions"][0]["reason"] == "ResourcesGoing"
+
+
+def test_pools_that_went_with_their_definition_find_their_nodes_when_they_are_back() -> None:
+    it = settled(DFW, pool("a/train", boxes(2)), pool("a/other", boxes(1)))
+    before = there(it, "dfw")
+    lose_definition(it, "a/train", "a/other")
+    assert there(it, "dfw") == before
+    assert it.says("dfw", "Ready") == "False: PoolsLost"
+    assert "a/other, a/train" in it.conditions("dfw")["Ready"].message
+    it.apply(pool("a/train", boxes(2))).settle()
+    assert there(it, "dfw") == before
+    it.apply(pool("a/other", boxes(1))).settle()
+    assert there(it, "dfw") == before
+    assert it.says("dfw", "Ready") == "True: AsPlanned"
+    assert it.gpus("a/train", "a/other") == (boxes(2), boxes(1))
+
+
+def test_nobody_gets_the_room_of_a_pool_that_went_with_its_definition() -> None:
+    it = settled(DFW, pool("a/train", boxes(3)))
+    before = there(it, "dfw")
+    lose_definition(it, "a/train")
+    it.apply(pool("b/high", boxes(2), priority=9)).settle()
+    assert it.gpus("b/high") == (0,)
+    assert there(it, "dfw") == before
+
+
+def lose_definition(it: Cluster, *pools: str) -> None:
+    """The definition of pools goes with all of them, and is made again."""
+    for path in pools:
+        it.remove(path)
+    it.now += timedelta(minutes=1)
+    it.pools_since = it.now
+    it.settle()
 
 
 # Backends
