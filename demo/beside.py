@@ -8,10 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Thread
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from controlplane.processes import dying_with_parent
 from demo.running import ROOT
+
+_SECONDS: Final = 1800.0
+_END_SECONDS: Final = 60.0  # from a process's last word, or from SIGKILL, to its end
 
 
 class Beside:
@@ -48,13 +51,13 @@ class Beside:
     ) -> None:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._thread.join()
+        self._process.wait(_END_SECONDS)
+        self._thread.join(_END_SECONDS)
 
-    def wait(self) -> bool:
-        """Wait for its end; whether it ended well."""
-        self._thread.join()
-        return self._process.wait() == 0
+    def ended_well(self) -> bool:
+        """Wait for its end; whether it ended well, and within half an hour."""
+        self._thread.join(_SECONDS)
+        return not self._thread.is_alive() and self._process.wait(_END_SECONDS) == 0
 
     def _read(self) -> None:
         assert self._process.stdout is not None

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,21 +16,22 @@ from cluster.operating import Start, installed, operators
 from controlplane import Cluster, Lines, open_cluster, wait_until
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Have the control plane built before the first test, whose time is limited: a build takes minutes."""
+    here = Path(__file__).parent
+    if not session.config.option.collectonly and any(
+        item.path.is_relative_to(here) for item in session.items
+    ):
+        with suppress(controlplane.UnavailableError):  # the fixture says it louder
+            controlplane.prepare(Lines(_shown_by(session.config)))
+
+
 @pytest.fixture(scope="session")
 def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """The session's cluster, with every feature."""
-
-    def show(line: str) -> None:
-        # A first build takes minutes; without a sign of life it would look like a hang.
-        capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-        reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
-        if capture and reporter:
-            with capture.global_and_fixture_disabled():
-                reporter.write_line(line)
-
     with ExitStack() as stack:
         try:
-            cluster = stack.enter_context(open_cluster(on_progress=Lines(show)))
+            cluster = stack.enter_context(open_cluster(on_progress=Lines(_shown_by(pytestconfig))))
         except (controlplane.UnavailableError, controlplane.RefusedError, controlplane.ProcessError) as error:
             pytest.fail(str(error), pytrace=False)
         yield cluster
@@ -38,7 +39,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Callable[..., str]:
-    """`kubectl(*arguments, stdin=None, seconds=60)` on the session's cluster; returns the output."""
+    """`kubectl(*arguments, stdin=None, seconds=...)` on the session's cluster; returns the output."""
     run = partial(controlplane.kubectl, cluster.kubeconfig)
     run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
     return run
@@ -84,3 +85,16 @@ def behind(proxy: Proxy, kubeconfig: Path, kubectl: Callable[..., str], tmp_path
     with operators(kubectl, proxy.kubeconfig(tmp_path / "proxied", token), tmp_path) as start:
         yield start
     proxy.fault = lambda asked: None
+
+
+def _shown_by(config: pytest.Config) -> Callable[[str], None]:
+    """A way to show a line while tests run: without a sign of life, a build would look like a hang."""
+
+    def show(line: str) -> None:
+        capture = config.pluginmanager.getplugin("capturemanager")
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        if capture and reporter:
+            with capture.global_and_fixture_disabled():
+                reporter.write_line(line)
+
+    return show

@@ -13,8 +13,16 @@ from . import prepare as prepare_cluster
 from .binaries import built, kept, needed
 from .families import FAMILIES
 
-app = typer.Typer(help="A Kubernetes control plane on loopback.", add_completion=False)
+app = typer.Typer(add_completion=False)
 show = Lines(lambda line: typer.echo(line, err=True))
+
+
+@app.callback()
+def stop_in_order() -> None:
+    """A Kubernetes control plane on loopback."""
+    # A shell starts what runs in its background with SIGINT ignored; and SIGTERM alone would just kill.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
 
 
 @app.command()
@@ -42,7 +50,6 @@ def where() -> None:
 @app.command()
 def up(folder: Annotated[Path | None, typer.Option(help="Keep data and logs here.")] = None) -> None:
     """Keep a cluster up until Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop in order then, too
     with suppress(KeyboardInterrupt), open_cluster(on_progress=show, folder=folder) as cluster:
         typer.echo(f"export KUBECONFIG={cluster.kubeconfig}")
         typer.echo(f"export AIFACTORY_KUBECONFIG={cluster.kubeconfig}  # to let the tests use it")

@@ -14,6 +14,8 @@ from .toolchain import go_command, go_environment
 
 TOOLCHAIN = "installing Go"
 TOOLCHAIN_SECONDS = 10
+LONGEST = 3600.0
+"""Seconds for each command: an hour is many times what the slowest takes."""
 LINKING = 0.1
 """The part of a build that comes after the last package: `go build -v` says nothing then."""
 
@@ -63,26 +65,25 @@ def _build_family(go: Path, family: Family, folder: Path, report: Callable[[floa
     start = (1 - LINKING) * (1 - stale / len(listed))
     step = (1 - LINKING - start) / max(stale, 1)
     command = [str(go), "build", "-v", *flags, "-o", f"{folder}/", *family.packages]
-    with (
-        log_file().open("w") as log,
-        subprocess.Popen(
-            dying_with_parent(command),
-            cwd=family.source,
-            env=go_environment(),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
-        assert process.stderr is not None
-        try:
-            for count, line in enumerate(process.stderr, 1):
+    process = subprocess.Popen(
+        dying_with_parent(command),
+        cwd=family.source,
+        env=go_environment(),
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    try:
+        with log_file().open("w") as log, process.stderr as said:
+            for count, line in enumerate(said, 1):
                 log.write(line)
                 report(start + step * min(count, stale), f"{count} of {stale} packages")
-        except BaseException:
-            process.kill()
-            raise
-    _check(process.returncode, f"{family.name} could not be built")
+        status = process.wait(LONGEST)
+    except BaseException:
+        process.kill()
+        raise
+    _check(status, f"{family.name} could not be built")
     if STAGES in family.files:
         _write_stages(go, family, folder / STAGES)
 
@@ -95,7 +96,10 @@ def _write_stages(go: Path, family: Family, target: Path) -> None:
     """Keep kwok's own fast stages beside it: its module's folder may be gone when it runs."""
     module = _go(go, family, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok").strip()
     rendered = subprocess.run(
-        [kubectl_command(), "kustomize", f"{module}/kustomize/stage/fast"], capture_output=True, check=False
+        [kubectl_command(), "kustomize", f"{module}/kustomize/stage/fast"],
+        capture_output=True,
+        timeout=LONGEST,
+        check=False,
     )
     if rendered.returncode:
         raise UnavailableError(
@@ -113,6 +117,7 @@ def _go(go: Path, family: Family, *arguments: str) -> str:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
+            timeout=LONGEST,
             check=False,
         )
     _check(done.returncode, f"go {arguments[0]} failed for {family.name}")

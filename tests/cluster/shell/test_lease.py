@@ -16,6 +16,7 @@ from aifactory.shell.lease import Leadership
 from aifactory.shell.terms import DEADLINE, DURATION, Name
 from cluster.faulty import HTML, Cut, Fault, Instead, Lost, Proxy, status
 from controlplane import Cluster
+from controlplane.waiting import PATIENCE
 
 Kubectl = Callable[..., str]
 
@@ -68,14 +69,14 @@ async def race(cluster: Cluster, kubectl: Kubectl, monkeypatch: pytest.MonkeyPat
     await client.close()
 
 
-async def until(condition: Callable[[], object], seconds: float = 10) -> None:
+async def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the condition is the API server's, who sets no event
             await asyncio.sleep(0.01)
 
 
 async def taken(candidate: Leadership) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await candidate.taken()
 
 
@@ -283,6 +284,6 @@ async def test_waiting_for_the_lease_lasts_until_it_is_held(race: Race) -> None:
     assert not asyncio.ensure_future(waiting).done()
     await race.freeze("first")
     await first.release()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         await waiting
     assert second.holds()

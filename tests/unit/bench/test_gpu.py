@@ -56,6 +56,7 @@ def test_the_command_checks_and_measures_and_writes_nothing_unasked() -> None:
         capture_output=True,
         text=True,
         check=True,
+        timeout=300,
     )
     assert "| m(v) and the inversion test are those of NumPy | 2 of 2 |" in done.stdout
     assert "| NumPy | plain | 2 |" in done.stdout
@@ -81,7 +82,7 @@ sys.path[0] = "bench"
 runpy.run_path("bench/gpu.py", run_name="__main__")
 """
     done = subprocess.run(
-        [sys.executable, "-P", "-c", lone], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-P", "-c", lone], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert "| a bound within 0.05% | PDHG, NumPy |" in done.stdout
@@ -99,6 +100,7 @@ def test_what_is_asked_for_and_missing_is_said() -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
     assert done.returncode == 1
     assert "AIFACTORY_ARRAY: found 'cupy', but" in done.stderr

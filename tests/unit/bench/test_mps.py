@@ -50,6 +50,7 @@ def test_the_command_writes_the_file_and_says_what_is_proved(tmp_path: Path) -> 
         capture_output=True,
         text=True,
         check=True,
+        timeout=300,
     )
     best, bound = mps.proved(mps.relaxed(build(first_plan("S", "many", 1)).problem))
     assert f"its optimum by our simplex: {-best:.10g}" in done.stdout

@@ -81,6 +81,7 @@ def test_the_command_line_measures_in_processes_of_their_own() -> None:
         capture_output=True,
         text=True,
         check=True,
+        timeout=300,
         cwd=Path(__file__).parents[3],
     )
     assert "| greedy-keep | 60 s | 1 |" in done.stdout

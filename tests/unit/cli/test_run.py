@@ -20,6 +20,7 @@ def test_what_arrays_run_on_is_logged_or_refused_at_the_start(value: str, says: 
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
         env=os.environ | {"AIFACTORY_ARRAY": value},
     )
     assert done.returncode == 1

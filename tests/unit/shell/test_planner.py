@@ -22,7 +22,7 @@ from unit.shell import solvers
 from unit.shell.children import children as children_of
 from unit.solver.build import World
 
-LONG = 60.0  # seconds that no test takes
+LONG = 120.0  # seconds that no test takes
 Ask = Callable[..., Any]
 
 

@@ -95,7 +95,7 @@ class Module:
         if not library.exists():
             code.write_text(_CUDA + source + _LAUNCH, encoding="utf-8")
             command = [COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", *options]
-            subprocess.run([*command, "-o", str(library), str(code)], check=True)
+            subprocess.run([*command, "-o", str(library), str(code)], check=True, timeout=300)
         self.compiled = ctypes.CDLL(str(library))
 
     def get_function(self, name: str) -> Callable[..., None]:
