@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,14 +18,17 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from aifactory.api import names
-from controlplane import Cluster, service_account_kubeconfig, wait_until
+from controlplane import Cluster, KubectlError, service_account_kubeconfig, wait_until
 from controlplane.ports import free_port
+from controlplane.waiting import PATIENCE
 
 Kubectl = Callable[..., str]
 Object = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 SYSTEM, ACCOUNT, LEASE = "aifactory-system", "aifactory", "aifactory"
 FACTORIES, POOLS = f"aifactories.{names.GROUP}", f"gpupools.{names.GROUP}"
+OCCUPIED = f"occupied-factories.{names.GROUP}"
+GRACE = 30  # seconds that a pod gets to end, as the Deployment says
 # A proxy in the environment is not for loopback.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -85,16 +89,31 @@ class Operator:
         """Send a signal."""
         self.process.send_signal(number)
 
-    def end(self) -> int:
-        """Tell it to end, and return its exit code."""
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        self.signal(signal.SIGKILL)
+        self.process.wait(PATIENCE)
+
+    def end(self, *, ctrl_c: bool = False) -> int:
+        """Tell it to end, and return its exit code. Raises TimeoutExpired where a pod would be killed."""
         if self.process.poll() is None:
             self.signal(signal.SIGCONT)
-            self.signal(signal.SIGTERM)
+            self.signal(signal.SIGINT if ctrl_c else signal.SIGTERM)
         try:
-            return self.process.wait(10)
+            return self.process.wait(GRACE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise
+
+
+@contextmanager
+def as_in_background() -> Iterator[None]:
+    """What is started meanwhile has SIGINT ignored, as a shell does it for jobs in its background."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 Start = Callable[..., Operator]
@@ -112,7 +131,7 @@ def operators(kubectl: Kubectl, kubeconfig: Path, folder: Path) -> Iterator[Star
         operator = Operator(kubeconfig, folder, name, "-v", module=module)
         started.append(operator)
         what = f"{name} {'leads' if leads else 'answers'}; its log is {operator.log}"
-        wait_until(operator.leads if leads else operator.health, what, seconds=60)
+        wait_until(operator.leads if leads else operator.health, what)
         return operator
 
     try:
@@ -129,24 +148,61 @@ def installed(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Iterator[Path
 
     Gives a kubeconfig with its own rights. Afterwards nothing is bound any more, and no object is left.
     """
-    everything = yaml.safe_load_all(kubectl("kustomize", str(ROOT / "manifests" / "base")))
-    base = [obj for obj in everything if obj["kind"] not in ("Deployment", "PodDisruptionBudget")]
-    kubectl("apply", "--server-side", "--force-conflicts", "--filename=-", stdin=yaml.safe_dump_all(base))
+    beside = str(ROOT / "manifests" / "overlays" / "beside")
+    kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", beside)
     kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
     yield service_account_kubeconfig(cluster.kubeconfig, SYSTEM, ACCOUNT, folder / "kubeconfig")
 
-    for kind in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
+    for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
         ours = [name for name in kubectl("get", kind, "--output=name").split() if name.endswith(names.GROUP)]
         kubectl("delete", *ours)
-    for kind in (POOLS, FACTORIES):
-        for obj in get(kubectl, kind, "--all-namespaces"):
-            meta = obj["metadata"]
-            where = [f"--namespace={meta['namespace']}"] if "namespace" in meta else []
-            change = '--patch={"metadata": {"finalizers": null}}'
-            kubectl("patch", kind, meta["name"], *where, "--type=merge", change)
-            kubectl("delete", kind, meta["name"], *where, "--ignore-not-found", "--wait=false")
+    clear(kubectl)
+
+
+def clear(kubectl: Kubectl) -> None:
+    """Take away all factories, pools and nodes at once. No operator is at work, or none that matters.
+
+    A policy that was deleted is in force for a moment more, and whoever deletes a namespace deletes its pools
+    at the same time: so it is tried until nothing is left.
+    """
+
+    change = '--patch={"metadata": {"finalizers": null}}'
+
+    def cleared() -> bool:
+        said = []
+        for kind in (POOLS, FACTORIES):
+            for obj in get(kubectl, kind, "--all-namespaces"):
+                meta = obj["metadata"]
+                what = (kind, meta["name"], *([f"-n={meta['namespace']}"] if "namespace" in meta else []))
+                said.append(refusal(partial(kubectl, "patch", *what, "--type=merge", change)))
+                said.append(refusal(partial(kubectl, "delete", *what, "--wait=false")))
+        if unknown := [it for it in said if it and "NotFound" not in it and OCCUPIED not in it]:
+            raise AssertionError(unknown[0])
+        return not said
+
+    wait_until(cleared, "no factory and no pool is left")
     delete_nodes(kubectl, names.LABEL_FACTORY)
     kubectl("delete", "lease", LEASE, f"--namespace={SYSTEM}", "--ignore-not-found")
+
+
+def delete_factory(kubectl: Kubectl, name: str) -> None:
+    """Delete a factory that is being emptied, as soon as the policy lets it go: its status lags a little."""
+
+    def deleted() -> bool:
+        said = refusal(lambda: kubectl("delete", FACTORIES, name, "--ignore-not-found"))
+        assert not said or OCCUPIED in said, said
+        return not said
+
+    wait_until(deleted, f"factory {name} is deleted")
+
+
+def refusal(ask: Callable[[], object]) -> str:
+    """What the API server says against a request; empty if it takes it."""
+    try:
+        ask()
+    except KubectlError as error:
+        return str(error)
+    return ""
 
 
 def delete_nodes(kubectl: Kubectl, selector: str) -> None:

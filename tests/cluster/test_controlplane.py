@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 import controlplane
+from cluster.operating import as_in_background
 from controlplane import FEATURES, Cluster, KubectlError, open_cluster, service_account_kubeconfig, wait_until
+from controlplane.waiting import PATIENCE
 
 Kubectl = Callable[..., str]
 TESTS = Path(__file__).parents[1]
@@ -70,7 +72,7 @@ def node(kubectl: Kubectl) -> Iterator[str]:
     """A fake node that is ready."""
     name = f"gpu-{secrets.token_hex(4)}"
     kubectl("apply", "--filename=-", stdin=node_manifest(name))
-    kubectl("wait", f"node/{name}", "--for=condition=Ready", "--timeout=30s")
+    kubectl("wait", f"node/{name}", "--for=condition=Ready")
     yield name
     kubectl("delete", "node", name)
 
@@ -78,7 +80,7 @@ def node(kubectl: Kubectl) -> Iterator[str]:
 def run_pods(kubectl: Kubectl, namespace: str, node: str, replicas: int = 2) -> list[str]:
     """Run a deployment on the node and return its pods' names."""
     kubectl("apply", f"--namespace={namespace}", "--filename=-", stdin=deployment_manifest(node, replicas))
-    wait = ("--timeout=50s", f"--namespace={namespace}")
+    wait = f"--namespace={namespace}"
     kubectl("rollout", "status", "deployment/train", *wait)
     return pods(kubectl, namespace)
 
@@ -173,26 +175,33 @@ def test_kwok_runs_beside_an_existing_cluster_that_lacks_it(monkeypatch: pytest.
         with open_cluster() as cluster:
             assert (cluster.provider, cluster.features) == ("existing", FEATURES)
             controlplane.kubectl(cluster.kubeconfig, "apply", "--filename=-", stdin=node_manifest("gpu"))
-            controlplane.kubectl(
-                cluster.kubeconfig, "wait", "node/gpu", "--for=condition=Ready", "--timeout=30s"
-            )
+            controlplane.kubectl(cluster.kubeconfig, "wait", "node/gpu", "--for=condition=Ready")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system ends children with their parent")
 @pytest.mark.parametrize(
     ("end", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)]
 )
-def test_a_cluster_kept_up_by_hand_leaves_no_process_behind(end: signal.Signals, status: int) -> None:
+def test_a_cluster_kept_up_by_hand_leaves_no_process_behind(
+    end: signal.Signals, status: int, tmp_path: Path
+) -> None:
     environment = os.environ | {"PYTHONPATH": str(TESTS)}
     environment.pop("AIFACTORY_KUBECONFIG", None)
     command = [sys.executable, "-m", "controlplane", "up"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as parent:
-        assert parent.stdout is not None
-        assert parent.stdout.readline().startswith("export KUBECONFIG=")
+    said = tmp_path / "said"
+    with said.open("w") as out, as_in_background():
+        parent = subprocess.Popen(command, stdout=out, env=environment)
+    try:
+        wait_until(
+            lambda: parent.poll() is not None or "AIFACTORY_KUBECONFIG=" in said.read_text(), "it is up"
+        )
+        assert said.read_text().startswith("export KUBECONFIG=")
         children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()
         parent.send_signal(end)
+        assert parent.wait(PATIENCE) == status
+    finally:
+        parent.kill()
     assert len(children) == 5
-    assert parent.returncode == status
     wait_until(lambda: not any(alive(pid) for pid in children), "no child lives")
 
 

@@ -14,6 +14,7 @@ from cluster.operating import (
     Operator,
     apply,
     condition,
+    delete_factory,
     factory,
     get,
     nodes_in,
@@ -21,7 +22,7 @@ from cluster.operating import (
     operators,
     pool,
 )
-from controlplane import KubectlError, wait_until
+from controlplane import wait_until
 
 Kubectl = Callable[..., str]
 
@@ -45,20 +46,9 @@ def site(operator: Operator, kubectl: Kubectl, namespace: str) -> Iterator[str]:
     name = namespace
     apply(kubectl, factory(name))
     yield name
-    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--timeout=30s")
+    kubectl("delete", POOLS, "--all", f"--namespace={namespace}")
     wait_until(lambda: not nodes_in(kubectl, name), "the factory is empty")
-    wait_until(lambda: deleted(kubectl, FACTORIES, name), "the factory is deleted")
-
-
-def deleted(kubectl: Kubectl, kind: str, name: str) -> bool:
-    """Try to delete, as long as the policy sees nodes in the factory's status."""
-    try:
-        kubectl("delete", kind, name, "--timeout=30s", "--ignore-not-found")
-    except KubectlError as error:
-        if "occupied-factories" not in str(error):
-            raise
-        return False
-    return True
+    delete_factory(kubectl, name)
 
 
 def ready(kubectl: Kubectl, name: str, namespace: str) -> dict[str, Any]:
@@ -90,7 +80,7 @@ def cycles_more(operator: Operator, kubectl: Kubectl, site: str, count: int) -> 
 def test_a_pool_gets_its_nodes(operator: Operator, kubectl: Kubectl, namespace: str, site: str) -> None:
     taint = {"key": "dedicated", "value": "llm", "effect": "NoSchedule"}
     apply(kubectl, pool("llm", namespace, 32, site, nodeLabels={"team": "nlp"}, nodeTaints=[taint]))
-    kubectl("wait", "--for=condition=Ready", f"{POOLS}/llm", f"-n={namespace}", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", f"{POOLS}/llm", f"-n={namespace}")
 
     nodes = nodes_of(kubectl, "llm", namespace)
     assert len(nodes) == 4
@@ -126,7 +116,7 @@ def test_a_deleted_pool_goes_with_its_nodes_and_not_before_them(
 ) -> None:
     apply(kubectl, pool("llm", namespace, 64, site))
     ready(kubectl, "llm", namespace)
-    kubectl("delete", POOLS, "llm", f"-n={namespace}", "--timeout=30s")  # waits for the finalizer
+    kubectl("delete", POOLS, "llm", f"-n={namespace}")  # waits for the finalizer
     assert not nodes_of(kubectl, "llm", namespace)
 
 
@@ -210,7 +200,7 @@ def test_an_object_that_makes_no_sense_is_reported_and_stops_nobody(
     assert found["reason"] == "InvalidSpec"
     assert "spec.outOfService" in found["message"]
     assert "row-7" in found["message"]
-    kubectl("delete", FACTORIES, bad, "--timeout=30s")  # it need not make sense for that
+    delete_factory(kubectl, bad)  # it need not make sense for that
 
 
 def test_a_budget_that_blocks_a_drain_is_named_and_nothing_goes_meanwhile(
@@ -237,7 +227,7 @@ def test_a_budget_that_blocks_a_drain_is_named_and_nothing_goes_meanwhile(
         },
     }
     apply(kubectl, budget, trainer)
-    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
+    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}")
 
     no_power = [{"op": "replace", "path": "/spec/power/domains/0/limit", "value": 0}]
     kubectl("patch", FACTORIES, site, "--type=json", f"-p={json.dumps(no_power)}")

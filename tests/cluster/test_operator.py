@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from aifactory.api import names
+from aifactory.shell.lease import DURATION, RETRY
 from cluster.operating import (
     FACTORIES,
     LEASE,
@@ -22,6 +22,7 @@ from cluster.operating import (
     Operator,
     Start,
     apply,
+    as_in_background,
     condition,
     factory,
     nodes_in,
@@ -30,9 +31,10 @@ from cluster.operating import (
 )
 from controlplane import Cluster, open_cluster, wait_until
 from controlplane import kubectl as run_kubectl
+from controlplane.waiting import PATIENCE
 
 Kubectl = Callable[..., str]
-TAKE_OVER = 40  # seconds: 15 for the lease to run out, and a share for a busy machine
+TAKE_OVER = DURATION + PATIENCE
 
 
 @pytest.fixture
@@ -54,14 +56,20 @@ def is_ready(kubectl: Kubectl, name: str, namespace: str) -> bool:
     return seen and condition(obj, "Ready")["status"] == "True" and not condition(obj, "Reconciling")
 
 
-def test_sigterm_ends_it_within_five_seconds_and_frees_the_lease(start: Start, kubectl: Kubectl) -> None:
+def test_sigterm_ends_it_in_time_and_frees_the_lease(start: Start, kubectl: Kubectl) -> None:
     operator = start("a")
     assert holder(kubectl)
 
-    began = time.monotonic()
     assert operator.end() == 0
+    assert holder(kubectl) == ""
+    # Kopf waits five seconds for tasks that do not end.
+    assert "Hung tasks stopping is skipped" in operator.log.read_text()
 
-    assert time.monotonic() - began < 5
+
+def test_it_ends_with_ctrl_c_even_where_a_shell_has_it_ignored(start: Start, kubectl: Kubectl) -> None:
+    with as_in_background():
+        operator = start("a")
+    assert operator.end(ctrl_c=True) == 0
     assert holder(kubectl) == ""
 
 
@@ -70,7 +78,7 @@ def test_the_next_one_leads_at_once_after_an_orderly_end(start: Start) -> None:
     second = start("b", leads=False)
     assert not second.leads()
     first.end()
-    wait_until(second.leads, "the second leads", seconds=5)
+    wait_until(second.leads, "the second leads", seconds=DURATION - RETRY)  # not because it ran out
 
 
 def test_a_leader_killed_while_it_orders_is_replaced_and_nothing_is_ordered_twice(
@@ -80,8 +88,7 @@ def test_a_leader_killed_while_it_orders_is_replaced_and_nothing_is_ordered_twic
     second = start("b", leads=False)
     apply(kubectl, pool("llm", namespace, 48 * 8, site))
     wait_until(lambda: nodes_in(kubectl, site), "the first orders")
-    first.signal(signal.SIGKILL)
-    first.process.wait(10)
+    first.kill()
     left = {node["metadata"]["uid"] for node in nodes_in(kubectl, site)}
 
     wait_until(second.leads, "the second leads", seconds=TAKE_OVER)
@@ -106,7 +113,7 @@ def test_a_leader_that_was_frozen_writes_nothing_once_another_one_leads(
     first.signal(signal.SIGCONT)
     wait_until(lambda: is_ready(kubectl, "llm", namespace), "the pool is whole")
 
-    wait_until(lambda: first.health() == {"loop": "in time", "leader": False}, "the first has given up", 30)
+    wait_until(lambda: first.health() == {"loop": "in time", "leader": False}, "the first has given up")
     ordered_by = {n["metadata"]["annotations"][names.ANNOTATION_LEADER] for n in nodes_in(kubectl, site)}
     assert ordered_by == {leader}
     assert holder(kubectl) == leader
@@ -120,14 +127,13 @@ def test_it_converges_from_wherever_it_is_killed(
     for count in (1, 9, 20):  # nodes that are there when it is killed
         operator = start(f"killed-{count}", leads=False)
         wait_until(lambda count=count: len(nodes_in(kubectl, site)) >= count, "nodes come", TAKE_OVER)  # type: ignore[misc]
-        operator.signal(signal.SIGKILL)
-        operator.process.wait(10)
+        operator.kill()
         kubectl("delete", "lease", LEASE, f"-n={SYSTEM}")  # the dead need not be waited for here
     start("last", leads=False)
     for name in ("one", "two"):
         wait_until(lambda name=name: is_ready(kubectl, name, namespace), f"{name} is whole")  # type: ignore[misc]
         assert len(nodes_of(kubectl, name, namespace)) == 16
-    kubectl("delete", POOLS, "--all", f"-n={namespace}", "--timeout=60s")
+    kubectl("delete", POOLS, "--all", f"-n={namespace}")
     assert nodes_in(kubectl, site) == []
 
 
@@ -145,7 +151,7 @@ def bare() -> Iterator[Cluster]:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "aifactory", "run", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_without_our_resources_it_says_how_to_install_them(bare: Cluster) -> None:
@@ -189,7 +195,7 @@ def alone(bare: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
 def test_it_lives_through_the_loss_of_the_api_server(bare: Cluster, alone: tuple[Kubectl, Operator]) -> None:
     kubectl, operator = alone
     bare.stop_apiserver()
-    wait_until(lambda: not operator.leads(), "it no longer believes that it leads", 20)
+    wait_until(lambda: not operator.leads(), "it no longer believes that it leads")
     bare.start_apiserver()
     kubectl("scale", POOLS, "llm", "--replicas=24")
     wait_until(lambda: len(nodes_in(kubectl, "site")) == 3, "it orders again", TAKE_OVER)

@@ -26,6 +26,7 @@ MANIFESTS = ROOT / "manifests"
 OVERLAYS = sorted(path.parent for path in MANIFESTS.glob("overlays/*/kustomization.yaml"))
 COMPONENTS = sorted(path.parent for path in MANIFESTS.glob("components/*/kustomization.yaml"))
 WHOLE = [MANIFESTS / "base", *OVERLAYS]
+WITH_PODS = [folder for folder in WHOLE if folder.name != "beside"]
 HEALTH = sorted(MANIFESTS.glob("argocd/resource_customizations/*/*/health.lua"))
 
 
@@ -186,7 +187,12 @@ def test_only_what_concerns_us_alone_can_be_kept_from_being_written(base: list[O
 # The pods
 
 
-@pytest.mark.parametrize("folder", WHOLE, ids=lambda path: path.name)
+def test_an_operator_beside_the_cluster_has_all_but_its_pods(base: list[Object]) -> None:
+    beside = build(MANIFESTS / "overlays" / "beside")
+    assert beside == [obj for obj in base if obj["kind"] not in ("Deployment", "PodDisruptionBudget")]
+
+
+@pytest.mark.parametrize("folder", WITH_PODS, ids=lambda path: path.name)
 def test_the_pod_has_what_a_pod_should_have(folder: Path) -> None:
     objects = build(folder)
     deployment = named(objects, "Deployment")["spec"]

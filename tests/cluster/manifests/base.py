@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from aifactory.api import names
-from controlplane import KubectlError, wait_until
+from cluster.operating import refusal
+from controlplane import wait_until
 
 Kubectl = Callable[..., str]
 Object = dict[str, Any]
@@ -20,15 +21,6 @@ AS_OPERATOR = f"--as=system:serviceaccount:{SYSTEM}:aifactory"
 CRDS = ("aifactories.aifactory.dev", "gpupools.aifactory.dev")
 ALLOW = "aifactory.dev/allow-deletion"
 TRY = ("--dry-run=server", "--filename=-")
-
-
-def refusal(ask: Callable[[], object]) -> str:
-    """What the API server says against a request; empty if it takes it."""
-    try:
-        ask()
-    except KubectlError as error:
-        return str(error)
-    return ""
 
 
 def build(kubectl: Kubectl, folder: str) -> list[Object]:

@@ -14,8 +14,8 @@ from cluster.manifests.base import (
     make_factory,
     pool_manifest,
     put_in_force,
-    refusal,
 )
+from cluster.operating import refusal
 from controlplane import wait_until
 
 

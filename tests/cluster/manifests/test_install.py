@@ -101,7 +101,7 @@ def test_the_operator_never_runs_on_a_node_that_it_may_delete(
     path = "jsonpath={.status.conditions[?(@.type=='PodScheduled')]}"
     ask = ("get", "pod", pod["metadata"]["name"], f"--namespace={SYSTEM}", f"--output={path}")
     try:
-        installed("wait", f"node/{name}", "--for=condition=Ready", "--timeout=30s")
+        installed("wait", f"node/{name}", "--for=condition=Ready")
         installed("create", "--filename=-", stdin=yaml.safe_dump(pod))
         scheduled = json.loads(wait_until(lambda: installed(*ask), "the scheduler has judged the pod"))
         assert scheduled.get("reason", "") == wanted

@@ -14,8 +14,8 @@ from cluster.manifests.base import (
     create_when_known,
     hold_lease,
     node,
-    refusal,
 )
+from cluster.operating import refusal
 from controlplane import KubectlError, wait_until
 
 

@@ -15,8 +15,8 @@ from cluster.manifests.base import (
     Object,
     change_spec,
     pool_manifest,
-    refusal,
 )
+from cluster.operating import refusal
 from controlplane import KubectlError, wait_until
 
 
