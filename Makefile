@@ -5,7 +5,7 @@ ENV := .venv/.ready
 export PYTHONPATH := tests:.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format generate pictures lock bench bench-solver clean
+.PHONY: help demo cluster test check format generate pictures lock bench bench-solver clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -19,6 +19,9 @@ $(ENV): requirements/dev.txt pyproject.toml
 
 demo: $(ENV) ## Replay 25 real tenants on a real control plane. KEEP=1 leaves it up.
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+cluster: $(ENV) ## An empty cluster with the operator at work, until Ctrl-C.
+	@$(BIN)/python -m demo.cluster
 
 test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot be found.
 	@$(BIN)/python -m controlplane prepare

@@ -1,11 +1,7 @@
 """`python -m demo`: a 5-GW fleet on paper, then half a year of real tenants on a real control plane."""
 
-import fcntl
-import shutil
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from time import monotonic
 from typing import Annotated
@@ -14,20 +10,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from controlplane import (
-    Cluster,
-    KubectlError,
-    Lines,
-    OnProgress,
-    ProcessError,
-    RefusedError,
-    UnavailableError,
-    open_cluster,
-)
+from controlplane import Cluster, Lines, OnProgress, open_cluster
 from controlplane.processes import Process
 from demo import final
 from demo.beside import Beside
 from demo.chart import Calendar, draw
+from demo.cluster import EXPECTED, FOLDER, alone, heed_signals, keep_up
 from demo.plain import Plain
 from demo.replay import HALL_LIMITS, Outcome, Replay
 from demo.running import ROOT, check_alive, install, running_operator
@@ -36,9 +24,7 @@ from demo.stage import FACTORY, clear_stage, set_stage
 from demo.tenants import read_days
 from recorder import Recorder
 
-FOLDER = ROOT / ".demo"
 WIDTH = 110
-EXPECTED = (KubectlError, ProcessError, RefusedError, UnavailableError, TimeoutError)
 
 
 class Demo:
@@ -83,7 +69,7 @@ class Demo:
             recorder = self._stack.enter_context(Recorder(cluster.kubeconfig))
             operator = self._stack.enter_context(running_operator(cluster, FOLDER))
             status.update("The fleet is being planned ...")
-            planned = paper.wait()
+            planned = paper.ended_well()
         if not planned:
             self._line(f"The plan failed; see {_short(FOLDER / 'paper.log')}.")
         return cluster, recorder, operator, planned
@@ -119,23 +105,16 @@ class Demo:
 
     def _keep(self, cluster: Cluster) -> None:
         """Leave everything up until Ctrl-C."""
-        kubeconfig = FOLDER / "kubeconfig"
-        shutil.copyfile(cluster.kubeconfig, kubeconfig)
-        kubeconfig.chmod(0o600)
         self._title("Everything is still up, until Ctrl-C. In another terminal:")
-        for line in (
-            f"export KUBECONFIG={kubeconfig}",
+        commands = (
             "kubectl get aifactories",
             "kubectl get gpupools.aifactory.dev --all-namespaces",
             "kubectl scale gpupools.aifactory.dev/main --namespace=vcjsw --replicas=400",
-        ):
-            self._line(f"  {line}")
+        )
         try:
-            signal.pause()
+            keep_up(cluster, FOLDER, self._line, *commands)
         except KeyboardInterrupt:
             self._console.print()
-        finally:
-            kubeconfig.unlink()
 
     def _line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False)
@@ -143,18 +122,6 @@ class Demo:
     def _title(self, text: str) -> None:
         self._console.print()
         self._console.print(Text(text, "bold underline" if self._console.is_terminal else ""))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the folder against another run, which would write over this one's files. Raises RefusedError."""
-    folder.mkdir(exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RefusedError(f"another demo runs here; its files are in {folder}") from None
-        yield
 
 
 def _short(path: Path) -> Path:
@@ -168,13 +135,12 @@ def main(
     ] = False,
 ) -> None:
     """Plan a 5-GW fleet on paper, and replay half a year of 25 real tenants on a real control plane."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the one may be ignored from birth, the other just kills
-        signal.signal(number, signal.default_int_handler)
+    heed_signals()
     # A pipe has no width; lines of some length read better there than those of an old terminal.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     try:
         with ExitStack() as stack:
-            stack.enter_context(_alone(FOLDER))
+            stack.enter_context(alone(FOLDER))
             kept = Demo(stack, console).run(keep=keep)
     except EXPECTED as error:
         sys.exit(f"{type(error).__name__}: {error}")

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from controlplane import Cluster, ProcessError, RefusedError, kubectl, service_account_kubeconfig
 from controlplane.ports import free_port
 from controlplane.processes import Process
@@ -36,14 +34,10 @@ def running_operator(cluster: Cluster, folder: Path) -> Iterator[Process]:
 
 def install(cluster: Cluster) -> None:
     """Apply the CRDs, the account, its rights and the policies. Raises RefusedError for a cluster in use."""
-    text = kubectl(cluster.kubeconfig, "kustomize", str(ROOT / "manifests" / "base"))
-    # The operator runs beside the cluster and not in it.
-    base = [
-        obj for obj in yaml.safe_load_all(text) if obj["kind"] not in ("Deployment", "PodDisruptionBudget")
-    ]
-    apply(cluster, base)
+    beside = str(ROOT / "manifests" / "overlays" / "beside")
+    kubectl(cluster.kubeconfig, "apply", "--server-side", "--force-conflicts", "--kustomize", beside)
     crds = ("crd/aifactories.aifactory.dev", "crd/gpupools.aifactory.dev")
-    kubectl(cluster.kubeconfig, "wait", "--for=condition=Established", "--timeout=30s", *crds)
+    kubectl(cluster.kubeconfig, "wait", "--for=condition=Established", *crds)
     if there := kubectl(cluster.kubeconfig, "get", "aifactories", "--output=name").split():
         raise RefusedError(f"the cluster has factories already, which are not to be disturbed: {there[0]}")
 

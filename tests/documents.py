@@ -1,8 +1,9 @@
 """Markdown pages as tests see them: commands with the output that they promise, manifests and links.
 
-A block of `sh` is run, one of `bash` is not. A block of `text` that comes next is the output: its lines have
-to be in the real one, in their order. Ages and runs of blanks are alike; `...` stands for anything. With
-RENEW_PAGES=1 in the environment an output that differs is written into the page instead.
+A block of `sh` is run. One of `bash` is run where it is what a page starts and leaves running, or exports. A
+block of `text` that comes next is the output: its lines have to be in the real one, in their order. Ages and
+runs of blanks are alike; `...` stands for anything. With RENEW_PAGES=1 in the environment an output that
+differs is written into the page instead.
 """
 
 import os
@@ -15,8 +16,16 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
+from controlplane.client import PREFERENCES
+
 ROOT: Final = Path(__file__).parents[1]
 WIDTH: Final = "110"  # columns of the tables in the pages
+# What pages start in a terminal of its own, and what it says when it is up.
+STARTS: Final = {
+    "make cluster": "export KUBECONFIG=",
+    "PYTHONPATH=tests python -m controlplane up": "export KUBECONFIG=",
+    "aifactory run --namespace aifactory-system": "leading as",
+}
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -37,13 +46,13 @@ class Block:
     def __str__(self) -> str:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
-    def run(self, folder: Path, variables: Mapping[str, str], seconds: float = 120) -> str:
+    def run(self, folder: Path, variables: Mapping[str, str], seconds: float = 300) -> str:
         """Run the commands in `folder`; returns what they print. Raises AssertionError if one fails."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.text],
             cwd=folder,
-            env=os.environ | {"PATH": path, "COLUMNS": WIDTH, **variables},
+            env=os.environ | {"PATH": path, "COLUMNS": WIDTH, "KUBERC": str(PREFERENCES), **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,135 +1,165 @@
 """The tutorial, the README and the how-to pages, command by command, as a reader would run them."""
 
-import shutil
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
-import yaml
 
 import controlplane
-from cluster.keeper import KEEPER
-from cluster.operating import Operator, installed
-from controlplane import Cluster, open_cluster, wait_until
-from documents import ROOT, Block, blocks
+from cluster.operating import FACTORIES, POOLS, delete_factory, delete_nodes, get
+from controlplane.ports import free_port
+from controlplane.processes import Process
+from documents import ROOT, STARTS, Block, blocks
 
 Kubectl = Callable[..., str]
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
-SITE = ROOT / "docs" / "tutorial"
-# Each of them begins with the lab as the tutorial describes it: the site, and two pools that are ready.
-ON_THE_LAB = tuple(
-    ROOT / "docs" / "how-to" / f"{name}.md"
-    for name in ("broken-node", "delete", "pause-and-preview", "take-power-away", "why-a-pool-waits")
+# Each of them begins with an empty cluster and the operator at work, which stay from page to page.
+ON_ONE_CLUSTER = (
+    ROOT / "README.md",
+    *(
+        ROOT / "docs" / "how-to" / f"{name}.md"
+        for name in (
+            "broken-node",
+            "delete",
+            "pause-and-preview",
+            "take-power-away",
+            "upgrade-and-replicas",
+            "why-a-pool-waits",
+        )
+    ),
 )
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """A cluster of the pages' own: what they print shows all that is there."""
-    with open_cluster() as cluster:
-        yield cluster
+class Reader:
+    """Somebody with a clone of this repository, who runs what a page says; what it starts is left running."""
 
+    def __init__(self, clone: Path, stack: ExitStack) -> None:
+        self.clone = clone
+        self.running: dict[str, Process] = {}
+        self._stack = stack
+        self._variables: dict[str, str] = {}
+        for name in (
+            "Makefile",
+            "crds",
+            "demo",
+            "docs",
+            "manifests",
+            "pyproject.toml",
+            "requirements",
+            "tests",
+        ):
+            (clone / name).symlink_to(ROOT / name)
+        self._set_up()
 
-@pytest.fixture(scope="module")
-def kubectl(cluster: Cluster) -> Kubectl:
-    """`kubectl` on the pages' own cluster."""
-    run = partial(controlplane.kubectl, cluster.kubeconfig)
-    run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
-    return run
+    def _set_up(self) -> None:
+        """What `make .venv/.ready` gives; but two operators on one machine need ports of their own."""
+        programs = self.clone / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        code = f'PYTHONPATH="$PYTHONPATH:{ROOT}/operator:{ROOT}/solver"'
+        ports = f"--health-bind=127.0.0.1:{free_port()} --metrics-bind=127.0.0.1:{free_port()}"
+        for name, text in (
+            ("python", f'{code} exec {sys.executable} "$@"'),
+            ("kubectl", f'exec {controlplane.client.kubectl_command()} "$@"'),
+            (
+                "aifactory",
+                f'[ "$1" = run ] && set -- "$@" {ports}\n{code} exec {sys.executable} -m aifactory "$@"',
+            ),
+        ):
+            (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+            (programs / name).chmod(0o755)
+        (programs.parent / ".ready").touch()
 
+    def follow(self, page: Path) -> int:
+        """Run a page's commands in order, and compare what they print; returns how many blocks were run."""
+        count = 0
+        for block in blocks(page):
+            command = block.text.strip()
+            if block.language == "sh":
+                block.compare(block.run(self.clone, self._variables))
+            elif block.language == "bash" and command.startswith("export "):
+                self._export(block)
+            elif block.language == "bash" and command in STARTS:
+                self._start(command)
+            else:
+                continue
+            count += 1
+        return count
 
-@pytest.fixture(scope="module")
-def operator(
-    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Operator]:
-    """The operator at work, with its own rights and under its policies."""
-    folder = tmp_path_factory.mktemp("operator")
-    with installed(cluster, kubectl, folder) as kubeconfig:
-        operator = Operator(kubeconfig, folder)
-        try:
-            wait_until(operator.leads, f"it leads; its log is {operator.log}")
-            yield operator
-        finally:
-            operator.end()
+    def _export(self, block: Block) -> None:
+        printed = Block(block.page, block.line, "sh", block.text + 'echo "$PATH"; echo "${KUBECONFIG-}"', "")
+        path, kubeconfig = printed.run(self.clone, self._variables).splitlines()
+        self._variables |= {"PATH": path} | ({"KUBECONFIG": kubeconfig} if kubeconfig else {})
+
+    def _start(self, command: str) -> None:
+        """Run a command in a terminal of its own, unless it still runs."""
+        if command in self.running:
+            return
+        variables = " ".join(f"{name}='{value}'" for name, value in self._variables.items())
+        log = self.clone / f"terminal-{len(self.running)}.log"
+        argv = ["/bin/bash", "-c", f"cd {self.clone} && exec env {variables} {command}"]
+        process = Process(argv, log, lambda: STARTS[command] in log.read_text())
+        self.running[command] = self._stack.enter_context(process)
+        for line in log.read_text().splitlines():
+            name, _, value = line.strip().removeprefix("export ").partition("=")
+            if name == "KUBECONFIG":
+                self._variables[name] = value
+
+    @property
+    def kubectl(self) -> Kubectl:
+        """`kubectl` on the reader's cluster."""
+        return partial(controlplane.kubectl, Path(self._variables["KUBECONFIG"]))
+
+    def check(self) -> None:
+        """See that nothing has ended by itself, or met a bug."""
+        for command, process in self.running.items():
+            assert process.running, f"{command} has ended; its log is {process.log}"
+        for log in (*self.clone.glob("*.log"), *self.clone.glob(".demo/*.log")):
+            assert "Traceback" not in log.read_text(), log
 
 
 @pytest.fixture
-def variables(cluster: Cluster, operator: Operator, tmp_path: Path) -> dict[str, str]:
-    """What a reader has exported. The kubeconfig is a copy, for what a page may change in it."""
-    kubeconfig = tmp_path / "kubeconfig"
-    shutil.copyfile(cluster.kubeconfig, kubeconfig)
-    return {"KUBECONFIG": str(kubeconfig)}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A reader's clone, in which a page may leave files."""
-    clone = tmp_path / "clone"
-    clone.mkdir()
-    for name in ("crds", "docs", "manifests"):
-        (clone / name).symlink_to(ROOT / name)
-    return clone
+def alone(tmp_path: Path) -> Iterator[Reader]:
+    """A reader who starts with nothing."""
+    with ExitStack() as stack:
+        yield Reader(tmp_path, stack)
 
 
 @pytest.fixture(scope="module")
-def tenants(kubectl: Kubectl) -> Iterator[None]:
-    """The tutorial's two namespaces."""
-    kubectl("create", "namespace", "research")
-    kubectl("create", "namespace", "product")
-    yield
-    kubectl("delete", "namespaces", "research", "product", "--wait=false")
+def regular(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """A reader who goes through page after page."""
+    with ExitStack() as stack:
+        yield Reader(tmp_path_factory.mktemp("clone"), stack)
 
 
 @pytest.fixture
-def lab(kubectl: Kubectl, operator: Operator, tenants: None) -> Iterator[None]:
-    """The tutorial's site with both of its pools."""
-    kubectl("apply", "--filename", str(SITE / "lab.yaml"))
-    # One after the other, so that each has the place that the pages say.
-    for namespace, pool in (("product", "chat"), ("research", "train")):
-        kubectl("apply", "--filename", str(SITE / f"{pool}.yaml"))
-        kubectl("wait", "--for=condition=Ready", f"-n={namespace}", f"gpupools.aifactory.dev/{pool}")
-    yield
-    for wait in ("--wait=false", "--wait=true"):  # both at once
-        for namespace in ("research", "product"):
-            kubectl("delete", "gpupools.aifactory.dev", "--all", f"--namespace={namespace}", wait)
-    kubectl("delete", "nodes", "--selector=aifactory.dev/factory=lab")
-    if kubectl("get", "aifactories", "--field-selector=metadata.name=lab", "--output=name"):
-        kubectl("wait", "--for=jsonpath={.status.nodes}=0", "aifactory/lab")
-        kubectl("delete", "aifactory", "lab")
+def reader(regular: Reader) -> Iterator[Reader]:
+    """The reader of page after page, on a cluster that is as empty as at first."""
+    yield regular
+    kubectl = regular.kubectl
+    # A page may have deleted our definitions.
+    beside = str(ROOT / "manifests" / "overlays" / "beside")
+    kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", beside)
+    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+    kubectl("delete", POOLS, "--all", "--all-namespaces")
+    for factory in get(kubectl, FACTORIES):
+        name = factory["metadata"]["name"]
+        delete_nodes(kubectl, f"aifactory.dev/factory={name}")
+        delete_factory(kubectl, name)
+    kubectl("delete", "namespaces", "research", "product", "--ignore-not-found")
 
 
-def go_through(page: Path, folder: Path, variables: dict[str, str]) -> int:
-    """Run a page's commands in order, and compare what they print; returns how many blocks were run."""
-    run = [block for block in blocks(page) if block.language == "sh"]
-    for block in run:
-        block.compare(block.run(folder, variables))
-    return len(run)
+def test_the_tutorial(alone: Reader) -> None:
+    assert alone.follow(TUTORIAL) > 10
+    assert len(alone.running) == 2
+    alone.check()
 
 
-def commands(page: Path, language: str) -> list[Block]:
-    return [block for block in blocks(page) if block.language == language]
-
-
-def test_the_tutorial(folder: Path, variables: dict[str, str]) -> None:
-    assert go_through(TUTORIAL, folder, variables) > 10
-
-
-def test_what_the_tutorial_starts_is_what_runs_here() -> None:
-    started = [block.text.strip() for block in commands(TUTORIAL, "bash")]
-    assert started == [
-        'export PATH="$PWD/.venv/bin:$PATH"',
-        "PYTHONPATH=tests python -m controlplane up",
-        "aifactory run",
-    ]
-
-
-def test_the_readme(folder: Path, variables: dict[str, str]) -> None:
-    assert go_through(ROOT / "README.md", folder, variables)
-
-
-@pytest.mark.usefixtures("lab")
-@pytest.mark.parametrize("page", ON_THE_LAB, ids=lambda page: page.stem)
-def test_a_how_to_page(page: Path, folder: Path, variables: dict[str, str]) -> None:
-    assert go_through(page, folder, variables)
+@pytest.mark.parametrize("page", ON_ONE_CLUSTER, ids=lambda page: page.stem)
+def test_a_page(page: Path, reader: Reader) -> None:
+    assert reader.follow(page) > 3
+    assert len(reader.running) == 1
+    reader.check()

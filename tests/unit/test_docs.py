@@ -10,7 +10,7 @@ import yaml
 from aifactory.api import names
 from aifactory.api.reading import parse_factory, parse_pool
 from docs import generate, reasons
-from documents import ROOT, Block, anchors, blocks, links, pages
+from documents import ROOT, STARTS, Block, anchors, blocks, links, pages
 
 PAGES = pages()
 DOCS = ROOT / "docs"
@@ -30,6 +30,16 @@ def by_page(commands: list[Block]) -> dict[Path, list[Block]]:
     for block in commands:
         found.setdefault(block.page, []).append(block)
     return found
+
+
+# Pages with commands that no test runs, and what those need.
+NOT_RUN = {
+    "CONTRIBUTING": "the tests themselves",
+    "clusters-for-tests": "a cluster that somebody has",
+    "install": "an image in a registry",
+    "plan-without-a-cluster": "a cluster, for what the next command does without",
+    "upgrade-and-replicas": "an image in a registry",
+}
 
 
 # A page whose commands need no cluster is run here, all others in tests/cluster/test_tutorial.py.
@@ -65,6 +75,12 @@ def test_every_page_with_commands_is_run_by_a_test() -> None:
     on_a_cluster = (ROOT / "tests" / "cluster" / "test_tutorial.py").read_text(encoding="utf-8")
     for page in by_page(COMMANDS):
         assert page in ON_PAPER or page in READERS or f'"{page.stem}"' in on_a_cluster, page
+
+
+def test_what_is_not_run_needs_what_no_test_has() -> None:
+    blocks = [block for block in BLOCKS if block.language == "bash"]
+    left = [b for b in blocks if b.text.strip() not in STARTS and not b.text.startswith("export PATH=")]
+    assert {block.page.stem for block in left} == NOT_RUN.keys()
 
 
 def test_a_promised_output_is_missed_where_it_is_not() -> None:

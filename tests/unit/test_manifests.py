@@ -19,6 +19,7 @@ from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.cli.app import app
 from aifactory.shell.metrics import Metrics
 from controlplane import kubectl
+from documents import blocks
 
 Object = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -357,15 +358,56 @@ def test_the_health_scripts_test_data_covers_every_answer(script: Path) -> None:
     assert {test["healthStatus"]["status"] for test in tests} == answers
 
 
-@pytest.mark.parametrize("name", ["application", "applicationset"])
+@pytest.mark.parametrize("name", ["application", "applicationset", "tenants"])
 def test_an_application_takes_nothing_away_that_draws_power(name: str) -> None:
     application = yaml.safe_load((MANIFESTS / "argocd" / f"{name}.yaml").read_text())
     spec = application["spec"]
-    inner = spec["template"]["spec"] if name == "applicationset" else spec
+    inner = spec if name == "application" else spec["template"]["spec"]
     assert "ServerSideApply=true" in inner["syncPolicy"]["syncOptions"]
     assert "finalizers" not in application["metadata"], "deleting it must not delete what it deployed"
-    if name == "applicationset":
+    if name == "application":
+        assert (ROOT / inner["source"]["path"]).resolve() in OVERLAYS
+    else:
         assert spec["syncPolicy"]["preserveResourcesOnDeletion"] is True
         assert inner["syncPolicy"]["automated"]["prune"] is False
-    else:
-        assert (ROOT / inner["source"]["path"]).resolve() in OVERLAYS
+
+
+def by_hand() -> dict[str, set[str]]:
+    """For each kind, the fields of the spec that Argo CD leaves to people."""
+    found = {}
+    for name in ("applicationset", "tenants"):
+        spec = yaml.safe_load((MANIFESTS / "argocd" / f"{name}.yaml").read_text())["spec"]["template"]["spec"]
+        assert "RespectIgnoreDifferences=true" in spec["syncPolicy"]["syncOptions"]
+        (ignored,) = spec["ignoreDifferences"]
+        assert ignored["group"] == names.GROUP
+        found[ignored["kind"]] = {pointer.removeprefix("/spec/") for pointer in ignored["jsonPointers"]}
+    return found
+
+
+def test_every_field_has_one_owner_and_the_page_says_which() -> None:
+    page = (MANIFESTS / "argocd" / "README.md").read_text()
+    for kind, plural in (("AIFactory", "aifactories"), ("GPUPool", "gpupools")):
+        crd = yaml.safe_load((ROOT / "crds" / f"{plural}.yaml").read_text())
+        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+        assert by_hand()[kind] < schema["properties"].keys()
+        (said,) = re.findall(rf"^\| {kind} \| (.+?) \| all else", page, re.M)
+        assert set(re.findall(r"`(\w+)`", said)) == by_hand()[kind]
+
+
+def patched(text: str) -> Iterator[tuple[str, str]]:
+    """Kind and field of each change of a spec that a block of commands makes by hand."""
+    for what, patch in re.findall(r"kubectl patch .*?\b(aifactory|gpupools)\b.*?-p '(.*?)'", text):
+        kind = {"aifactory": "AIFactory", "gpupools": "GPUPool"}[what]
+        yield from ((kind, field) for field in json.loads(patch).get("spec", {}))
+    if "kubectl scale" in text:
+        yield "GPUPool", "gpus"
+
+
+def test_a_page_that_patches_what_git_owns_says_so() -> None:
+    seen = set()
+    for page in (ROOT / "docs" / "how-to").glob("*.md"):
+        changed = {change for block in blocks(page) for change in patched(block.text)}
+        seen |= changed
+        if {(kind, field) for kind, field in changed if field not in by_hand()[kind]}:
+            assert "argocd/README.md#what-git-owns-and-what-the-hand-owns" in page.read_text(), page
+    assert {("AIFactory", "power"), ("AIFactory", "drain"), ("GPUPool", "gpus")} <= seen
