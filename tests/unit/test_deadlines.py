@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted(file for folder in ("tests", "demo") for file in (ROOT / folder).rglob("*.py"))
@@ -58,6 +59,12 @@ def test_every_wait_has_a_deadline() -> None:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         found += [f"{place}:{line}: {name}" for line, name in endless(tree) if (place, name) not in MAY]
     assert found == []
+
+
+def test_no_random_test_fails_because_the_machine_is_busy() -> None:
+    assert settings.default is not None
+    assert settings.default.deadline is None
+    assert HealthCheck.too_slow in settings.default.suppress_health_check
 
 
 @pytest.mark.parametrize(
