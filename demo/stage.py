@@ -37,7 +37,7 @@ def set_stage(cluster: Cluster, gpus: Mapping[str, int]) -> None:
     apply(cluster, pool_manifests(gpus))
     tenant = next(iter(gpus))
     # The controller manager has yet to add the rights on pools to the role `edit`.
-    wait_until(lambda: _may_scale(cluster, tenant), "tenants may scale their pools", 60, poll=0.2)
+    wait_until(lambda: _may_scale(cluster, tenant), "tenants may scale their pools", poll=0.2)
 
 
 def clear_stage(cluster: Cluster, gpus: Mapping[str, int]) -> None:
@@ -45,7 +45,7 @@ def clear_stage(cluster: Cluster, gpus: Mapping[str, int]) -> None:
     spaces = [namespace_of(tenant) for tenant in gpus]
     kubectl(cluster.kubeconfig, "delete", "namespaces", "--wait=true", *spaces, seconds=300)
     # It is refused as long as the status says that nodes draw power there.
-    wait_until(lambda: _delete_factory(cluster), f"{FACTORY} can be deleted", 60, poll=0.5)
+    wait_until(lambda: _delete_factory(cluster), f"{FACTORY} can be deleted", poll=0.5)
 
 
 def _delete_factory(cluster: Cluster) -> bool:

@@ -102,7 +102,7 @@ def test_the_recorder_sees_through_a_lost_api_server(played: Played) -> None:
     kubectl(played.cluster.kubeconfig, *scale, "--replicas=192")
     key = ("vcjsw", "main")
     played.recorder.wait(
-        lambda history: history.resources("GPUPool")[key].status["gpus"] == 192, "it is scaled", 60
+        lambda history: history.resources("GPUPool")[key].status["gpus"] == 192, "it is scaled"
     )
     played.recorder.wait(
         lambda history: (
@@ -110,7 +110,6 @@ def test_the_recorder_sees_through_a_lost_api_server(played: Played) -> None:
             and not any(pool.is_true("Reconciling") for pool in history.resources("GPUPool").values())
         ),
         "it has settled",
-        60,
     )
     verdict, _ = played.recorder.verdict()
     assert verdict.kept, str(verdict)

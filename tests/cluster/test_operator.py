@@ -216,3 +216,34 @@ def test_deleting_our_definitions_releases_nothing(alone: tuple[Kubectl, Operato
     assert [node["metadata"]["uid"] for node in nodes] == before
     assert not any(node["spec"].get("unschedulable") for node in nodes)
     assert "llm" in kubectl("get", POOLS)
+
+
+def test_definitions_that_are_made_again_find_all_nodes_as_they_were(alone: tuple[Kubectl, Operator]) -> None:
+    """Goes on where the one before ends."""
+    kubectl, operator = alone
+    before = {node["metadata"]["uid"] for node in nodes_in(kubectl, "site")}
+    assert before
+    kubectl("patch", POOLS, "llm", "--type=merge", '--patch={"metadata": {"finalizers": null}}')
+    kubectl("wait", "--for=delete", f"crd/{POOLS}")
+    errors = operator.metric("aifactory_errors_total")
+    wait_until(lambda: operator.metric("aifactory_errors_total") > errors, "it has missed the definition")
+
+    kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
+    kubectl("wait", "--for=condition=Established", f"crd/{POOLS}")
+
+    def ready() -> dict[str, Any]:
+        return condition(json.loads(kubectl("get", FACTORIES, "site", "-o=json")), "Ready")
+
+    wait_until(lambda: ready()["reason"] == "PoolsLost", "the factory says that its pools are lost")
+    assert "default/llm" in ready()["message"]
+    apply(kubectl, pool("llm", "default", 24, "site"))
+    wait_until(lambda: ready()["reason"] != "PoolsLost", "the pool has its nodes again")
+    # It is heard as before.
+    cycles = operator.cycles()
+    kubectl("label", POOLS, "llm", "--overwrite", "touched=again")
+    wait_until(lambda: operator.cycles() > cycles, "another cycle ends", 30)
+    nodes = nodes_in(kubectl, "site")
+    assert before <= {node["metadata"]["uid"] for node in nodes}
+    assert not any(node["spec"].get("unschedulable") for node in nodes)
+    assert operator.leads()
+    assert "Traceback" not in operator.log.read_text()

@@ -34,6 +34,7 @@ from controlplane.ports import free_port
 from controlplane.processes import Process, ProcessError
 from controlplane.progress import Estimate, Lines
 from controlplane.published import Download, Release
+from controlplane.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -278,7 +279,7 @@ def test_a_lock_is_waited_for_and_that_is_told(tmp_path: Path) -> None:
             done = pool.submit(second)
             assert waiting.wait(10)
             assert not entered.is_set()
-        done.result(10)
+        done.result(PATIENCE)
     assert entered.is_set()
 
 
@@ -300,7 +301,7 @@ def test_of_two_builds_at_once_the_second_uses_the_result_of_the_first(
     monkeypatch.setattr(build, "_build", slow)
     with ThreadPoolExecutor() as pool:
         for run in [pool.submit(build.build, FAMILIES[:1], note) for _ in range(2)]:
-            run.result(20)
+            run.result(PATIENCE)
     assert builds == [["etcd"]]
 
 
@@ -332,7 +333,7 @@ def test_ports_are_given_once_even_to_parallel_runs() -> None:
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment)
         for _ in range(3)
     ]
-    ports = [port for run in runs for port in run.communicate(timeout=60)[0].split()]
+    ports = [port for run in runs for port in run.communicate(timeout=PATIENCE)[0].split()]
     assert len(set(ports)) == len(ports) == 300
 
 
