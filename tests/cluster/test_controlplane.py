@@ -80,8 +80,7 @@ def node(kubectl: Kubectl) -> Iterator[str]:
 def run_pods(kubectl: Kubectl, namespace: str, node: str, replicas: int = 2) -> list[str]:
     """Run a deployment on the node and return its pods' names."""
     kubectl("apply", f"--namespace={namespace}", "--filename=-", stdin=deployment_manifest(node, replicas))
-    wait = f"--namespace={namespace}"
-    kubectl("rollout", "status", "deployment/train", *wait)
+    kubectl("rollout", "status", "deployment/train", f"--namespace={namespace}")
     return pods(kubectl, namespace)
 
 
