@@ -226,6 +226,7 @@ def test_definitions_that_are_made_again_find_all_nodes_as_they_were(alone: tupl
     kubectl("patch", POOLS, "llm", "--type=merge", '--patch={"metadata": {"finalizers": null}}')
     kubectl("wait", "--for=delete", f"crd/{POOLS}")
     errors = operator.metric("aifactory_errors_total")
+    kubectl("label", FACTORIES, "site", "--overwrite", "touched=meanwhile")
     wait_until(lambda: operator.metric("aifactory_errors_total") > errors, "it has missed the definition")
 
     kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
@@ -241,7 +242,7 @@ def test_definitions_that_are_made_again_find_all_nodes_as_they_were(alone: tupl
     # It is heard as before.
     cycles = operator.cycles()
     kubectl("label", POOLS, "llm", "--overwrite", "touched=again")
-    wait_until(lambda: operator.cycles() > cycles, "another cycle ends", 30)
+    wait_until(lambda: operator.cycles() > cycles, "another cycle ends")
     nodes = nodes_in(kubectl, "site")
     assert before <= {node["metadata"]["uid"] for node in nodes}
     assert not any(node["spec"].get("unschedulable") for node in nodes)
