@@ -83,6 +83,17 @@ def test_what_is_not_run_needs_what_no_test_has() -> None:
     assert {block.page.stem for block in left} == NOT_RUN.keys()
 
 
+def test_a_page_that_installs_something_installs_all_policies() -> None:
+    installing = [
+        b for b in BLOCKS if b.language in ("sh", "bash") and "kubectl apply --server-side" in b.text
+    ]
+    assert installing
+    for block in installing:
+        assert re.search(r"-k (\.|manifests/overlays/\w+)(\s|$)", block.text), (
+            f"{block}: a whole overlay has them"
+        )
+
+
 def test_a_promised_output_is_missed_where_it_is_not() -> None:
     block = Block(ROOT / "README.md", 1, "sh", "", "one  2m3s\n...\nthree ... five\n")
     assert block.lacks("zero\none 7s\ntwo\nthree four five\n") == []
