@@ -132,7 +132,8 @@ REASONS: Final = (
         FACTORY,
         "Stray",
         _BLOCKED,
-        "Nodes carry the operator's labels and stand in no slot. They count, and are never touched.",
+        "Nodes carry the operator's labels and stand in no slot, or in another one than their name says. "
+        "They count where their name says, and are never touched.",
         "delete these Node objects, or repair their labels",
     ),
     Reason(
@@ -141,6 +142,14 @@ REASONS: Final = (
         _BLOCKED,
         "Units stand for pools that went with their resource definition. They count, and stay.",
         "apply the pools again; or delete the Node objects",
+    ),
+    Reason(
+        FACTORY,
+        "NameTaken",
+        _BLOCKED,
+        "Nodes that are not the operator's have names of slots here. Other slots are used in their place, "
+        "and each counts as the unit of its slot.",
+        "delete or rename these Node objects",
     ),
     Reason(
         FACTORY,

@@ -74,14 +74,6 @@ class Book:
             yield from self._exceeded(unit)
         self._judge(now)
 
-    def forget_node(self, node: NodeSeen) -> None:
-        """Take back a node that is now stamped otherwise."""
-        unit = self._units[node.unit]
-        del unit.nodes[node.name]
-        self._book(unit)
-        if not unit.nodes:
-            del self._units[node.unit]
-
     def _book(self, unit: Unit) -> int:
         """Bring the books up to date with a unit; returns the watts that were added."""
         watts = unit.watts(self.force)

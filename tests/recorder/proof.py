@@ -1,6 +1,7 @@
 """The proof: one pass over the history, with every promise looked at after every change."""
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 
 from aifactory.api import names
 
@@ -81,13 +82,13 @@ class _Proof:
             self._wrong("Nodes", [f"node {node.name} was replaced unseen"])
             self._slots_of(before, before, gone=True)
             before = None
+        if before is not None:
+            node = _in_its_place(before, node)
         self._slots_of(before, node, gone=gone)
         if not gone:
             self._nodes[node.name] = node
 
     def _slots_of(self, before: NodeSeen | None, node: NodeSeen, *, gone: bool) -> None:
-        if before is not None and (before.unit, before.factory) != (node.unit, node.factory):
-            self._books[before.factory].forget_node(before)
         self._wrong("Nodes", self._slots.see(before, node, gone=gone))
         book = self._books.setdefault(node.factory, Book(node.factory))
         self._wrong("Power", book.see_node(node, self._now, gone=gone))
@@ -136,6 +137,13 @@ class _Proof:
 
     def _wrong(self, promise: str, messages: Iterable[str]) -> None:
         self._violations += [Violation(promise, self._version, self._now, text) for text in messages]
+
+
+def _in_its_place(before: NodeSeen, node: NodeSeen) -> NodeSeen:
+    """A node where it was created: whoever changes its labels moves no machine, nor makes it draw less."""
+    place = ("factory", "path", "system", "rack", "slot", "unit_nodes", "gpus")
+    kept = {name: getattr(before, name) for name in place}
+    return replace(node, **kept, unit_watts=max(before.unit_watts, node.unit_watts))
 
 
 def _turn(event: Event) -> tuple[int, int]:

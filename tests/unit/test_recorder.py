@@ -338,6 +338,17 @@ def test_a_node_without_its_labels_still_counts(story: Story) -> None:
     assert story.wrong() == ["Power: f, hall-1/row-1: 44880 W, the limit is 40000 W"]
 
 
+def test_labels_move_no_power_and_shrink_none(story: Story) -> None:
+    for number in range(3):
+        story.node(f"a{number}", slot=(1, number))
+    meta = story.nodes["a0"]["metadata"]
+    meta["labels"] |= {"aifactory.dev/factory": "g", "aifactory.dev/system": "other"}
+    meta["annotations"] |= {"aifactory.dev/path": "hall/row-2", "aifactory.dev/unit-watts": "1"}
+    story.ready("a0")
+    story.node("a3", slot=(1, 3))
+    assert story.wrong() == ["Power: f, hall-1/row-1: 44880 W, the limit is 40000 W"]
+
+
 # Specs
 
 

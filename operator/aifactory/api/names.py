@@ -97,6 +97,34 @@ def node_name(factory: str, path: str, system: str, rack: int, slot: int) -> str
     return name if len(name) <= LABEL_VALUE_LENGTH else _shorten(name, ".x")
 
 
+_PART = _SEGMENT.replace("(", "(?:")
+_NODE_NAME: Final = re.compile(
+    rf"({_PART})\.({_PART}(?:\.{_PART}){{0,5}})\.({_PART})\.([1-9][0-9]*)\.([1-9][0-9]*)"
+)
+_SHORTENED: Final = re.compile(rf"{_PART}\..*\.x[0-9a-f]{{{_HASH_LENGTH}}}")
+
+
+def read_node_name(name: str) -> tuple[str, str, str, int, int] | None:
+    """Return the arguments that `node_name` made a whole name from; None for any other name."""
+    if (match := _NODE_NAME.fullmatch(name)) is None or len(name) > LABEL_VALUE_LENGTH:
+        return None
+    factory, path, system, rack, slot = match.groups()
+    return factory, path.replace(".", "/"), system, int(rack), int(slot)
+
+
+def may_name_a_slot(name: str) -> bool:
+    """Say whether `node_name` might have made a name, whole or shortened."""
+    shortened = len(name) <= LABEL_VALUE_LENGTH and _SHORTENED.fullmatch(name) is not None
+    return shortened or read_node_name(name) is not None
+
+
+def may_be_shortened(name: str, factory: str, path: str, system: str) -> bool:
+    """Say whether a shortened name might be that of a node of this system on this instance."""
+    prefix = name[: -len(".x") - _HASH_LENGTH]
+    whole = f"{factory}.{path.replace('/', '.')}.{system}."
+    return whole[: len(prefix)] == prefix[: len(whole)]
+
+
 def is_reserved(key: str) -> bool:
     """Say whether a label or taint key belongs to the operator or to Kubernetes."""
     domain = key.partition("/")[0] if "/" in key else ""

@@ -10,6 +10,7 @@ from aifactory.backends.nodes import (
     drain_patch,
     hold_patch,
     read_node,
+    read_other,
     read_pod,
     relabel_patch,
     taint_body,
@@ -24,8 +25,9 @@ KWOK: Final = {"kwok.x-k8s.io/node": "fake"}
 CAPACITY: Final = {"cpu": "128", "memory": "2Ti", "pods": "110"}
 # Up to so many draining nodes are asked for their pods one by one; above it one LIST of all pods is cheaper.
 FEW_NODES: Final = 100
-# A node that somebody took our label from still draws power: it must not look as if it were gone.
-_UNLABELLED: Final = f"{names.LABEL_MANAGED}={names.FIELD_MANAGER},!{names.LABEL_FACTORY}"
+# A node that somebody took our label from still draws power: it must not look as if it were gone. And one
+# that was never ours may have the name of a slot.
+_UNLABELLED: Final = f"!{names.LABEL_FACTORY}"
 
 
 class Kwok:
@@ -35,10 +37,13 @@ class Kwok:
         self._client = client
 
     async def observe(self) -> Mapping[str, Sequence[Node]]:
-        """All nodes of ours, by factory."""
-        nodes: dict[str, Node] = {}
-        for labels in (names.LABEL_FACTORY, _UNLABELLED):
-            nodes |= {node.name: node for node in await self._client.read_all(NODE, read_node, labels=labels)}
+        """All nodes of ours, and those with names that slots may have, by factory.
+
+        Of those without our label a cluster may have many, so only their metadata is read.
+        """
+        ours = await self._client.read_all(NODE, read_node, labels=names.LABEL_FACTORY)
+        others = await self._client.read_all(NODE, read_other, labels=_UNLABELLED, metadata_only=True)
+        nodes = {node.name: node for node in (*ours, *others) if node is not None}
         found: defaultdict[str, list[Node]] = defaultdict(list)
         for node in nodes.values():
             found[node.factory].append(node)

@@ -36,6 +36,13 @@ def read_node(obj: Object) -> Node:
     )
 
 
+def read_other(obj: Object) -> Node | None:
+    """Read a node without our factory label; None where nothing of it can concern us."""
+    meta = obj["metadata"]
+    ours = meta.get("labels", {}).get(names.LABEL_MANAGED) == names.FIELD_MANAGER
+    return read_node(obj) if ours or names.may_name_a_slot(meta["name"]) else None
+
+
 def _watts(text: str) -> int:
     plain = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_WATTS))
     return min(int(text), MOST_WATTS) if plain else 0

@@ -39,7 +39,13 @@ class Client(Protocol):
     """A cluster's API, as far as backends need it. Everything raises the shell's ApiError."""
 
     async def read_all(
-        self, kind: Kind, read: Callable[[Object], T], *, labels: str = "", fields: str = ""
+        self,
+        kind: Kind,
+        read: Callable[[Object], T],
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[T]:
         """All objects of all namespaces, each passed through `read` as it arrives."""
 
@@ -70,7 +76,10 @@ class Backend(Protocol):
     """
 
     async def observe(self) -> Mapping[str, Sequence[Node]]:
-        """All nodes of ours, by factory; all or an error, never a part."""
+        """All nodes of ours, and others with the name of a slot, by factory; all or an error, never a part.
+
+        The factory of a node without our label is the one that its name begins with.
+        """
 
     async def pods(self, nodes: Iterable[str]) -> list[Pod]:
         """The pods that have to leave these nodes before the nodes can go."""

@@ -45,7 +45,8 @@ def act(case: Case, assignment: Assignment, now: datetime) -> tuple[Action, ...]
 def _finalizers(case: Case) -> list[Action]:
     """Every pool and factory holds our finalizer until nothing of it stands any more."""
     owned = {unit.pool for unit in case.fleet.units}
-    carrying = {unit.slot.factory for unit in case.fleet.units} | {n.factory for n in case.fleet.strays}
+    carrying = {unit.slot.factory for unit in case.fleet.units}
+    carrying |= {node.factory for node in case.fleet.strays if not node.stranger}
     actions: list[Action] = []
     for pool in sorted(case.world.pools, key=key_of):
         meta = pool.metadata

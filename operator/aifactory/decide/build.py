@@ -48,6 +48,9 @@ class _Builder:
                 unlimited = (Instance("", "", "", -1, _UNLIMITED),)
                 self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0})
         self.fleet = muster(world, self.layouts, self.locked, called_off)
+        self.shut: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)  # by a rack group's place
+        for slot in (slot for stray in self.fleet.strays for slot in stray.slots):
+            self.shut[slot.factory, slot.path, slot.system].append(slot)
         alive = [pool for pool in world.pools if pool.metadata.deletion_timestamp is None]
         self.pools = tuple(sorted(alive, key=key_of))
         self.index = {key_of(pool): i for i, pool in enumerate(self.pools)}
@@ -176,18 +179,8 @@ class _Builder:
                 blocked_racks.add(unit.slot.rack)
             elif self._is_fixed(unit) or unit.out_of_service or unit.gpus != group.system.gpus_per_unit:
                 blocked.add((unit.slot.rack, unit.slot.slot))
-        strays = [stray for stray in self.fleet.strays if stray.factory == factory]
-        for stray in strays:
-            if stray.slot and (stray.slot.path, stray.slot.system) == (path, group.system.name):
-                blocked |= {(stray.slot.rack, stray.slot.slot), (stray.slot.rack, 0)}
-        if strays:
-            # A stray may also sit on the name that a slot's node would have.
-            stray_names = {stray.name for stray in strays}
-            size = group.system.nodes_per_unit
-            for rack, slot in group.slots:
-                nodes = (Slot(factory, path, group.system.name, rack, slot or s + 1) for s in range(size))
-                if any(node.node_name in stray_names for node in nodes):
-                    blocked.add((rack, slot))
+        for slot in self.shut.get((factory, path, group.system.name), ()):
+            blocked |= {(slot.rack, slot.slot), (slot.rack, 0)}
         return tuple(s for s in group.slots if s not in blocked and s[0] not in blocked_racks)
 
     def _in_group(self, factory: str, path: str, system: str) -> list[Unit]:

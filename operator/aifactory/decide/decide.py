@@ -39,6 +39,8 @@ from aifactory.decide.world import PoolKey, Refused, World, key_of
 from aifactory_solver import Explainer, Solution, check
 from aifactory_solver.problem import Wrong
 
+STRANGER_POLL_SECONDS = 60.0  # nodes that are not ours are not watched, and one of them may go
+
 _Placings = dict[PoolKey, tuple[Placing, ...]]
 
 
@@ -211,6 +213,8 @@ def _again_after(case: Case, actions: tuple[Action, ...], now: datetime) -> floa
     leaving = (unit for unit in case.fleet.units if unit.state is State.LEAVING)
     if actions or any(unit.slot.factory not in case.locked for unit in leaving):
         due.append(DRAIN_POLL_SECONDS)
+    if any(stray.stranger for stray in case.fleet.strays):
+        due.append(STRANGER_POLL_SECONDS)
     for unit in case.fleet.units:
         for node in unit.nodes:
             if not node.ready and node.created + SLOW_START > now:

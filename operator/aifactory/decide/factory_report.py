@@ -210,7 +210,7 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
         found.append(
             ("UnknownInstance", f"spec.power.limits: found {paths}, allowed are instances of a domain.")
         )
-    strays = sorted(node.name for node in case.fleet.strays if node.factory == name)
+    strays = sorted(node.name for node in case.fleet.strays if node.factory == name and not node.stranger)
     if strays:
         found.append(("Stray", f"Nodes with our labels in no slot of ours: {', '.join(strays[:5])}."))
     lost = sorted({str(u.pool) for u in units if u.state is State.HELD and u.pool is not None})
@@ -220,6 +220,15 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
                 "PoolsLost",
                 "Units stand for pools that went with their resource definition; apply them again: "
                 f"{', '.join(lost[:5])}{' ...' if len(lost) > 5 else ''}.",
+            )
+        )
+    taken = sorted(node.name for node in case.fleet.strays if node.factory == name and node.stranger)
+    if taken:
+        found.append(
+            (
+                "NameTaken",
+                "Nodes that are not ours have the names of slots here, which are not used and count their "
+                f"power: {', '.join(taken[:5])}.",
             )
         )
     gone = [

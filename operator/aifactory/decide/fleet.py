@@ -10,6 +10,7 @@ from itertools import chain, count, islice
 
 from aifactory.api import names
 from aifactory.decide.layout import Layout
+from aifactory.decide.named import is_ours, slot_named
 from aifactory.decide.plan import Cause
 from aifactory.decide.world import Node, PoolKey, Slot, World, key_of
 
@@ -88,13 +89,17 @@ class Unit:
 
 @dataclass(frozen=True)
 class Stray:
-    """A node with our labels that is in no slot of ours. It counts where it still says that it stands."""
+    """A node that is no unit's, and has our labels or a slot's name.
+
+    It counts where its name says that it stands, whatever its labels say; else where they say.
+    """
 
     name: str
     factory: str
-    slot: Slot | None  # that it claims
+    slots: tuple[Slot, ...]  # that it keeps shut: the one that its name says, the one that it claims
     path: str
     watts: int  # as annotated or as its factory's spec has its system now, whichever is more
+    stranger: bool = False  # none of ours: it has only the name of a slot
 
 
 @dataclass(frozen=True)
@@ -122,14 +127,12 @@ def muster(
     nor while its pool makes no sense. One whose drain is ``called_off``, or that somebody has uncordoned
     meanwhile, stands.
     """
-    strays: list[Stray] = []
+    odd: list[Node] = []
     together: dict[Slot, list[Node]] = defaultdict(list)
     for node in world.nodes:
-        if node.factory not in layouts:
-            continue  # its factory is gone: kept, and nobody's business
         if node.stamp is None or node.stamp.slot.node_name != node.name:
-            strays.append(_stray(node, layouts[node.factory]))
-        else:
+            odd.append(node)
+        elif node.factory in layouts:  # else its factory is gone: kept, and nobody's business
             slot = node.stamp.slot
             together[slot._replace(slot=0) if node.stamp.unit_nodes > 1 else slot].append(node)
 
@@ -157,7 +160,7 @@ def muster(
         units.append(unit)
     units += _claimed(world, layouts, {unit.slot for unit in units}, going)
     units.sort(key=lambda unit: unit.slot)
-    return Fleet(tuple(units), tuple(sorted(strays, key=lambda node: node.name)))
+    return Fleet(tuple(units), _strays(odd, layouts, {unit.slot: unit.watts for unit in units}))
 
 
 def _outlived(unit: Unit, known: set[PoolKey], since: datetime | None) -> bool:
@@ -170,12 +173,52 @@ def _outlived(unit: Unit, known: set[PoolKey], since: datetime | None) -> bool:
     return all(node.created < since and not node.deleting for node in unit.nodes)
 
 
-def _stray(node: Node, layout: Layout) -> Stray:
+def _strays(odd: list[Node], layouts: Mapping[str, Layout], counted: dict[Slot, int]) -> tuple[Stray, ...]:
+    """The nodes that are no unit's. A rack counts once, however many nodes on its names are none of it."""
+    strays = []
+    for node in sorted(odd, key=lambda node: node.name):
+        named = slot_named(node, layouts)
+        stray = _by_name(node, named, layouts[named.factory]) if named else _by_label(node, layouts)
+        if stray is None:
+            continue
+        if named:
+            unit = _unit_of(named, layouts[named.factory])
+            watts = max(0, stray.watts - counted.get(unit, 0))
+            counted[unit] = counted.get(unit, 0) + watts
+            stray = replace(stray, watts=watts)
+        strays.append(stray)
+    return tuple(strays)
+
+
+def _by_name(node: Node, named: Slot, layout: Layout) -> Stray:
+    current = layout.unit_watts.get(named.system) or 0
+    claimed = node.stamp.slot if node.stamp and node.stamp.slot.factory == named.factory else named
+    return Stray(
+        name=node.name,
+        factory=named.factory,
+        slots=(named, claimed),
+        path=named.path,
+        watts=max(node.unit_watts, current),
+        stranger=not is_ours(node),
+    )
+
+
+def _by_label(node: Node, layouts: Mapping[str, Layout]) -> Stray | None:
+    layout = layouts.get(node.factory)
+    if layout is None or not is_ours(node):
+        return None
     by_label = {names.label_value(path): path for path in layout.by_path}
     slot = node.stamp.slot if node.stamp else None
     path = (slot and slot.path) or by_label.get(node.labels.get(names.LABEL_DOMAIN, ""), "")
     current = layout.unit_watts.get(node.labels.get(names.LABEL_SYSTEM, "")) or 0
-    return Stray(node.name, node.factory, slot, path, max(node.unit_watts, current))
+    return Stray(node.name, node.factory, (slot,) if slot else (), path, max(node.unit_watts, current))
+
+
+def _unit_of(slot: Slot, layout: Layout) -> Slot:
+    """The unit that a node's slot is in, as the spec has it now."""
+    group = layout.by_slot.get((slot.path, slot.system))
+    rack = group is not None and layout.groups[group].system.unit == "Rack"
+    return slot._replace(slot=0) if rack else slot
 
 
 def _unit(

@@ -41,6 +41,7 @@ READ_SECONDS: Final = 60.0
 WRITE_SECONDS: Final = 5.0
 
 _MERGE, _APPLY, _JSON = "application/merge-patch+json", "application/apply-patch+yaml", "application/json"
+_METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _MANAGER = ("fieldManager", names.FIELD_MANAGER)
 
 
@@ -104,7 +105,13 @@ class KubernetesClient:
         return str(header).rpartition(" ")[2] if header else None
 
     async def read_all(
-        self, kind: Kind, read: Callable[[Object], T], *, labels: str = "", fields: str = ""
+        self,
+        kind: Kind,
+        read: Callable[[Object], T],
+        *,
+        labels: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[T]:
         """All objects, page by page, each passed through `read` as it arrives; all or an error.
 
@@ -115,8 +122,9 @@ class KubernetesClient:
         selectors = [("labelSelector", labels), ("fieldSelector", fields)]
         query = [(key, value) for key, value in selectors if value]
         limit = ("limit", str(PAGE))
+        accept = _METADATA if metadata_only else _JSON
         try:
-            return await self._pages(kind, read, [*query, limit])
+            return await self._pages(kind, read, [*query, limit], accept)
         except ApiError as error:
             if error.status != 410:
                 raise
@@ -124,15 +132,19 @@ class KubernetesClient:
             logger.warning(
                 "%s: the list expired between two pages, so once more in a single one", _path(kind)
             )
-            return await self._pages(kind, read, query)
+            return await self._pages(kind, read, query, accept)
 
-    async def _pages(self, kind: Kind, read: Callable[[Object], T], query: list[tuple[str, str]]) -> list[T]:
+    async def _pages(
+        self, kind: Kind, read: Callable[[Object], T], query: list[tuple[str, str]], accept: str
+    ) -> list[T]:
         found: list[T] = []
         more: list[tuple[str, str]] = []
         while True:
-            page = await self._call("GET", _path(kind), query=[*query, *more], seconds=READ_SECONDS)
+            page = await self._call(
+                "GET", _path(kind), query=[*query, *more], seconds=READ_SECONDS, accept=accept
+            )
             token = _token(kind, page)
-            found += [_read(kind, item, read) for item in page["items"]]
+            found += [_read(kind, item, read) for item in page["items"] or ()]
             if not token:
                 return found
             more = [("continue", token)]
@@ -201,8 +213,9 @@ class KubernetesClient:
         content: str = _JSON,
         *,
         seconds: float,
+        accept: str = _JSON,
     ) -> Object:
-        headers = {"Accept": _JSON, "Content-Type": content}
+        headers = {"Accept": accept, "Content-Type": content}
         try:
             async with asyncio.timeout(seconds):
                 try:
@@ -264,7 +277,9 @@ def _whole(obj: Object) -> Object:
 def _token(kind: Kind, page: Object) -> str:
     """Where a list goes on; empty at its end. Raises ApiError if it is no list of this kind."""
     token = page["metadata"].get("continue") or ""
-    if page.get("kind") != f"{kind.name}List" or not isinstance(page.get("items"), list):
+    lists = (f"{kind.name}List", "PartialObjectMetadataList")
+    # A list of metadata has null where it is empty.
+    if page.get("kind") not in lists or not isinstance(page.setdefault("items", None) or [], list):
         raise ApiError(0, "Unreadable", f"{_path(kind)}: the answer is no list: {str(page)[:200]}")
     return str(token)
 

@@ -111,6 +111,46 @@ def strays(nodes: Iterable[Node]) -> list[Node]:
     return [n for n in nodes if n.stamp is None or n.stamp.slot.node_name != n.name]
 
 
+def named_slot(node: Node) -> Slot | None:
+    """The slot whose name a node seems to have; no name in these tests is long enough to be shortened."""
+    factory, *path, system, rack, slot = node.name.split(".") if node.name.count(".") > 3 else [""] * 5
+    if not (rack.isdigit() and slot.isdigit()):
+        return None
+    return Slot(factory, "/".join(path), system, int(rack), int(slot))
+
+
+def is_ours(node: Node) -> bool:
+    """Whether a node bears any label or annotation of the operator's."""
+    return any(names.GROUP in key for key in (*node.labels, *node.annotations))
+
+
+def stray_at(factory: AIFactory, node: Node) -> tuple[str, str] | None:
+    """(path, system) of a stray that counts in a factory; a name says more than labels do."""
+    named = named_slot(node)
+    if named is None:
+        labelled = node.labels.get(names.LABEL_DOMAIN, "").replace(".", "/")
+        path = (node.stamp and node.stamp.slot.path) or labelled
+        mine = node.factory == factory.metadata.name and is_ours(node)
+        return (path, node.labels.get(names.LABEL_SYSTEM, "")) if mine else None
+    if named.factory != factory.metadata.name:
+        return None
+    if not is_ours(node):
+        known = systems_of(factory.spec).get(named.system)
+        place = (named.rack, 0 if known and known.unit == "Rack" else named.slot)
+        if known is None or named.path not in limits(factory) or named.slot > _most(factory, known, named):
+            return None
+        if place not in slots_of(factory, known, named.path):
+            return None
+    return named.path, named.system
+
+
+def _most(factory: AIFactory, system: System, named: Slot) -> int:
+    if system.unit == "Rack":
+        return system.nodes_per_rack
+    slots = slots_of(factory, system, named.path)
+    return max((slot for _, slot in slots), default=0)
+
+
 def units(nodes: Iterable[Node]) -> list[Standing]:
     """All units, strays left aside."""
     together: dict[tuple[str, str, str, int, int], list[Node]] = defaultdict(list)
@@ -140,10 +180,19 @@ def committed(factory: AIFactory, nodes: Iterable[Node]) -> dict[str, int]:
 
     for unit in units(here):
         book(unit.path, draws(factory, unit))
-    for n in strays(here):
-        labelled = n.labels.get(names.LABEL_DOMAIN, "").replace(".", "/")
-        current = unit_watts(factory, n.labels.get(names.LABEL_SYSTEM, "")) or 0
-        book((n.stamp and n.stamp.slot.path) or labelled, max(n.unit_watts, current))
+    booked = {(u.path, u.system, u.rack): draws(factory, u) for u in units(here) if not u.slot}
+    for n in sorted(strays(nodes), key=lambda n: n.name):
+        if (at := stray_at(factory, n)) is None:
+            continue
+        path, system = at
+        watts = max(n.unit_watts, unit_watts(factory, system) or 0)
+        known, named = systems_of(factory.spec).get(system), named_slot(n)
+        if named and known and known.unit == "Rack":
+            # Nodes of one rack draw what the rack does, whoever they belong to.
+            already = booked.get((path, system, named.rack), 0)
+            booked[path, system, named.rack] = max(already, watts)
+            watts = max(0, watts - already)
+        book(path, watts)
     return total
 
 
@@ -207,7 +256,7 @@ def free_slots(factory: AIFactory, system: System, path: str, nodes: Sequence[No
             if n.stamp.unit_nodes > 1:
                 whole_racks.add(n.stamp.slot.rack)
     slots = slots_of(factory, system, path)
-    # A node whose labels were scribbled over still has the name of its slot.
+    # A node whose labels were scribbled over, or that is another's, still has the name of its slot.
     named = {n.name for n in nodes}
     for rack, slot in slots:
         each = [slot] if slot else range(1, system.nodes_per_rack + 1)

@@ -167,10 +167,16 @@ class Histories(RuleBasedStateMachine):
         self.it.cordon(*names, off=off)
 
     def _stray(self, dice: Random) -> None:
+        taken = f"{dice.choice(SITES)}.hall.{dice.choice(('box', 'rack'))}.1.{dice.randint(1, 3)}"
+        if dice.random() < 0.3 and taken not in self.it.nodes:
+            note(f"{taken} is another's")
+            self.it.stranger(taken)
         for name in self._some_nodes(dice, 1):
             note(f"{name} becomes a stray")
             self._excuse([name])
-            if dice.random() < 0.5:
+            if dice.random() < 0.3:
+                self.it.scribble(name, factory=dice.choice(SITES))
+            elif dice.random() < 0.5:
                 self.it.scribble(name, rack=dice.choice(("zero", "1", "2")), slot=dice.choice(("1", "4")))
             elif "by-hand" not in self.it.nodes:
                 self.it.stray(like=name, name="by-hand")

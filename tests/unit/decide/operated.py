@@ -103,6 +103,22 @@ class Cluster(Simulator):
         self.nodes[name] = Node(**{**vars(node), "name": name, "uid": self.uid()})
         return self
 
+    def stranger(self, name: str) -> Self:
+        """A node that is not ours, and has the name of a slot."""
+        self.nodes[name] = Node(
+            name=name,
+            uid=self.uid(),
+            stamp=None,
+            factory=name.split(".", maxsplit=1)[0],
+            labels={"kubernetes.io/hostname": name},
+            taints=(),
+            ready=True,
+            unschedulable=False,
+            deleting=False,
+            created=self.now,
+        )
+        return self
+
     def scribble(self, name: str, **labels: str) -> Self:
         """Overwrite labels of ours on a node by hand, such as ``rack="zero"``."""
         changed = {f"{names.GROUP}/{key.replace('_', '-')}": value for key, value in labels.items()}

@@ -1,12 +1,21 @@
 """What the operator cannot see, and what is not its own."""
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aifactory.api import names
+from aifactory.api.reading import parse_factory
+from aifactory.decide.layout import lay_out
+from aifactory.decide.named import slot_named
 from aifactory.decide.plan import Order
-from unit.decide.build import boxes, factory, pool, racks
+from aifactory.decide.world import Node, Slot
+from unit.decide.build import Factory, boxes, factory, pool, racks
 from unit.decide.count import committed
 from unit.decide.operated import Cluster, settled
+from unit.decide.state import START
 
 DFW, SJC = factory("dfw", boxes=4), factory("sjc", boxes=4)
 
@@ -154,6 +163,133 @@ def test_a_node_of_a_rack_that_became_a_stray_is_not_ordered_again() -> None:
     assert it.says("dfw", "Ready") == "False: Stray"
     assert it.says("a/train", "Reconciling") == ""
     assert len(it.nodes) == 4
+
+
+# Names say where a node stands
+
+
+def site(name: str) -> Factory:
+    return factory(name, halls=2, hall=40, boxes=4)
+
+
+def test_a_taken_name_costs_its_slot_and_its_power_and_nothing_else() -> None:
+    it = settled(factory("dfw", quota=30, boxes=4)).stranger("dfw.hall.box.1.1")
+    it.apply(pool("a/train", boxes(2)), pool("b/late", boxes(1))).settle()
+    assert it.gpus("a/train", "b/late") == (boxes(2), 0)
+    assert "dfw.hall.box.1.1" not in it.nodes_of("a/train")
+    assert it.says("dfw", "Ready") == "False: NameTaken"
+    assert "dfw.hall.box.1.1" in it.tells("dfw", "Ready")
+    assert it.statuses["dfw"]["power"]["committed"] == 30
+    assert it.says("b/late", "Stalled") == "True: InsufficientPower"
+
+
+def test_a_taken_name_is_looked_at_again_and_its_slot_used_once_it_is_free() -> None:
+    it = settled(DFW).stranger("dfw.hall.box.1.1").apply(pool("a/train", boxes(4), at_least=0)).settle()
+    assert it.gpus("a/train") == (boxes(3),)
+    assert it.decide().again_after is not None
+    assert it.lose("dfw.hall.box.1.1").settle().gpus("a/train") == (boxes(4),)
+    assert it.says("dfw", "Ready") == "True: AsPlanned"
+
+
+def test_a_taken_name_in_a_rack_shuts_the_rack_and_counts_it_once() -> None:
+    it = settled(factory("dfw", racks=2)).stranger("dfw.hall.rack.1.2").stranger("dfw.hall.rack.1.4")
+    it.apply(pool("a/train", racks(2), at_least=0, systems=("rack",))).settle()
+    assert it.gpus("a/train") == (racks(1),)
+    assert it.statuses["dfw"]["power"]["committed"] == 2 * 40
+
+
+def test_a_node_of_a_rack_that_is_ordered_again_waits_for_a_taken_name() -> None:
+    it = settled(factory("dfw", racks=1), pool("a/train", racks(1), systems=("rack",)))
+    it.lose("dfw.hall.rack.1.3").stranger("dfw.hall.rack.1.3").settle()
+    assert len(it.nodes_of("a/train")) == 3
+    assert it.statuses["dfw"]["power"]["committed"] == 40
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("dfw", "dfw.example.com", "dfw.hall.box.1.5", "dfw.hall.box.2.1", "dfw.cellar.box.1.1"),
+        *("osl.hall.box.1.1", "dfw.hall.box.1.x0123456789abcdef"),
+    ],
+)
+def test_any_other_node_is_none_of_our_business(name: str) -> None:
+    it = settled(DFW).stranger(name).settle()
+    assert it.says("dfw", "Ready") == "True: AsPlanned"
+    assert it.statuses["dfw"]["power"]["committed"] == 0
+
+
+def test_a_stranger_does_not_hold_a_factory_back_from_its_deletion() -> None:
+    it = settled(DFW).stranger("dfw.hall.box.1.1").settle().delete("dfw").settle()
+    assert it.objects == {}
+    assert it.nodes.keys() == {"dfw.hall.box.1.1"}
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"factory": "sjc"},
+        {"factory": "nowhere"},
+        {"factory": "sjc", "system": "cube", "domain": "hall-2"},
+        {"system": "rack", "rack": "7", "slot": "7"},
+        {"factory": ""},
+        {"domain": "", "system": "", "rack": "", "slot": "", "pool": ""},
+    ],
+    ids=str,
+)
+def test_labels_move_no_power_and_shrink_none(labels: dict[str, str]) -> None:
+    it = settled(site("dfw"), pool("a/train", boxes(1)), site("sjc"))
+    one = it.nodes_of("a/train")[0]
+    before = it.nodes[one].uid
+    it.scribble(one, **labels).settle()
+    told = {name: it.statuses[name]["power"]["committed"] for name in ("dfw", "sjc")}
+    assert told == {"dfw": 20, "sjc": 0}
+    assert it.nodes[one].uid == before
+    assert it.gpus("a/train") == (boxes(1),)
+    assert it.says("dfw", "Ready") == "False: Stray"
+    assert it.says("sjc", "Ready") == "True: AsPlanned"
+    assert it.decide().actions == ()
+
+
+def test_a_node_without_any_of_our_marks_left_counts_as_before() -> None:
+    it = settled(site("dfw"), pool("a/train", boxes(1)))
+    one = it.nodes_of("a/train")[0]
+    it.nodes[one] = replace(it.nodes[one], labels={}, annotations={}, stamp=None, unit_watts=0)
+    it.settle()
+    assert it.says("dfw", "Ready") == "False: NameTaken"
+    assert it.statuses["dfw"]["power"]["committed"] == 20
+    assert it.gpus("a/train") == (boxes(1),)
+
+
+def test_a_relabelled_node_still_sheds_where_it_stands() -> None:
+    it = settled(site("dfw"), pool("a/train", boxes(4), at_least=0), site("sjc"))
+    it.scribble(it.nodes_of("a/train")[0], factory="sjc").edit("dfw", quota=30).settle()
+    assert it.statuses["dfw"]["power"]["committed"] == 30
+    assert it.gpus("a/train") == (boxes(4),)  # two in dfw, two in sjc
+
+
+@given(depth=st.integers(1, 6), rack=st.integers(1, 40), slot=st.integers(1, 8), marked=st.booleans())
+def test_a_shortened_name_is_found_too(depth: int, rack: int, slot: int, marked: bool) -> None:
+    paths = ["/".join(["wing-north"] * (n + 1)) for n in range(depth)]
+    long = factory(
+        "site-with-a-long-name",
+        domains=tuple({"path": path, "limit": 100} for path in paths),
+        groups=({"domain": paths[-1], "system": "box", "count": 40, "nodesPerRack": 8},),
+    )
+    layout = lay_out(parse_factory(long.manifest()))
+    wanted = Slot(layout.factory, paths[-1], "box", rack, slot)
+    node = Node(
+        name=wanted.node_name,
+        uid="u",
+        stamp=None,
+        factory="elsewhere",
+        labels={names.LABEL_FACTORY: "elsewhere"} if marked else {},
+        taints=(),
+        ready=True,
+        unschedulable=False,
+        deleting=False,
+        created=START,
+    )
+    assert slot_named(node, {layout.factory: layout}) == wanted
 
 
 # What belongs to nobody

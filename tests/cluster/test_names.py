@@ -1,0 +1,100 @@
+"""Nodes whose names and labels do not agree with what the operator ordered, on a real cluster."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aifactory.api import names
+from cluster.operating import (
+    FACTORIES,
+    POOLS,
+    Operator,
+    apply,
+    condition,
+    factory,
+    get,
+    nodes_of,
+    operators,
+    pool,
+)
+from controlplane import wait_until
+
+Kubectl = Callable[..., str]
+NODE = 10_200  # watts
+
+
+@pytest.fixture(scope="module")
+def operator(kubectl: Kubectl, kubeconfig: Path) -> Iterator[Operator]:
+    """A running operator that leads."""
+    with operators(kubectl, kubeconfig, kubeconfig.parent) as start:
+        yield start()
+
+
+def seen(kubectl: Kubectl, site: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(kubectl("get", FACTORIES, site, "-o=json"))
+    return found
+
+
+def committed(kubectl: Kubectl, site: str) -> int:
+    """The watts that a factory's status counts."""
+    return int(seen(kubectl, site)["status"].get("power", {}).get("committed", 0))
+
+
+def stands(kubectl: Kubectl, name: str, namespace: str, nodes: int) -> list[str]:
+    """Wait until a pool is Ready with so many nodes; their names."""
+
+    def ready() -> list[str]:
+        obj = json.loads(kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
+        found = [node["metadata"]["name"] for node in nodes_of(kubectl, name, namespace)]
+        is_ready = condition(obj, "Ready").get("status") == "True" and not condition(obj, "Reconciling")
+        return found if is_ready and len(found) == nodes else []
+
+    return wait_until(ready, f"{name} has {nodes} nodes", 60)
+
+
+def test_a_taken_name_costs_its_slot_and_its_power_and_nothing_else(
+    operator: Operator, kubectl: Kubectl, namespace: str
+) -> None:
+    taken = f"{namespace}.row.hgx-h100.1.1"
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": taken, "annotations": {"kwok.x-k8s.io/node": "fake"}},
+    }
+    apply(kubectl, node)
+    try:
+        apply(kubectl, factory(namespace, rows=1), pool("llm", namespace, 24, namespace))
+        assert taken not in stands(kubectl, "llm", namespace, 3)
+
+        def told() -> dict[str, Any]:
+            site = seen(kubectl, namespace)
+            return site if condition(site, "Ready").get("reason") == "NameTaken" else {}
+
+        site = wait_until(told, "the factory names the stranger")
+        assert taken in condition(site, "Ready")["message"]
+        wait_until(lambda: committed(kubectl, namespace) == 4 * NODE, "it counts as its slot's unit")
+        (there,) = get(kubectl, "nodes", f"--field-selector=metadata.name={taken}")
+        assert names.LABEL_FACTORY not in there["metadata"]["labels"]
+    finally:
+        kubectl("delete", "node", taken)
+
+
+def test_a_node_that_is_relabelled_to_another_factory_stays_where_it_is(
+    operator: Operator, kubectl: Kubectl, namespace: str
+) -> None:
+    other = f"{namespace}-b"[-40:].strip("-")
+    apply(kubectl, factory(namespace, rows=1), factory(other, rows=1), pool("llm", namespace, 16, namespace))
+    first = stands(kubectl, "llm", namespace, 2)
+    kubectl("label", "node", first[0], "--overwrite", f"{names.LABEL_FACTORY}={other}")
+
+    def replaced() -> bool:
+        is_stray = condition(seen(kubectl, namespace), "Ready").get("reason") == "Stray"
+        return is_stray and committed(kubectl, namespace) == 3 * NODE
+
+    wait_until(replaced, "it counts as a stray where it stands, beside another one in its place", 60)
+    assert committed(kubectl, other) == 0
+    assert condition(seen(kubectl, other), "Ready")["reason"] == "AsPlanned"
+    assert len(nodes_of(kubectl, "llm", namespace)) == 3  # its pool's labels are still on it
