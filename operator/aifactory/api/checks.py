@@ -1,20 +1,24 @@
 """Rules between fields that need more than one line of Python, and those that several models share."""
 
 import json
+import math
 import re
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
 from aifactory.api import names
 from aifactory.api.base import Rule
-from aifactory.api.catalogue import catalogue
+from aifactory.api.catalogue import catalogue, systems_of
 
 if TYPE_CHECKING:
     from aifactory.api.factory import AIFactorySpec, Domain, Power, SystemSpec
 
 # A typing error in one count must not fill the memory; the largest site known has 40,000 racks.
 MOST_INSTANCES: Final = 100_000
+# A thousand times the largest quota. The solver adds up the watts of thousands of sites in 62 bits.
+MOST_WATTS: Final = 10**15
 
 _RESERVED_TEXT: Final = f"keys of {', '.join(names.RESERVED_DOMAINS)} and their subdomains are not allowed"
 _SYSTEM_TEXT: Final = f"{', '.join(names.SYSTEM_KEYS)} are set by the operator, and not allowed"
@@ -53,8 +57,9 @@ SYSTEM_LABELS: Final = (
     _label_rule(_RESERVED_TEXT, names.is_reserved, _cel_reserved("key")),
     _label_rule(
         f"each key has to be {names.MEANING[names.QUALIFIED_NAME]}",
-        lambda key: not re.fullmatch(names.QUALIFIED_NAME, key) or len(key) > names.LABEL_KEY_LENGTH,
-        f"(!key.matches({json.dumps(names.QUALIFIED_NAME)}) || size(key) > {names.LABEL_KEY_LENGTH})",
+        lambda key: not names.is_label_key(key),
+        f"(!key.matches({json.dumps(names.QUALIFIED_NAME)}) || size(key) > {names.LABEL_KEY_LENGTH} "
+        f"|| key.indexOf('/') > {names.LABEL_DOMAIN_LENGTH})",
     ),
 )
 POOL_LABELS: Final = (
@@ -62,6 +67,11 @@ POOL_LABELS: Final = (
     _label_rule(_SYSTEM_TEXT, lambda key: key in names.SYSTEM_KEYS, _cel_system("key")),
 )
 POOL_TAINTS: Final = (
+    _taint_rule(
+        f"the domain of a key has at most {names.LABEL_DOMAIN_LENGTH} characters",
+        lambda key: key.find("/") > names.LABEL_DOMAIN_LENGTH,
+        f"self.key.indexOf('/') > {names.LABEL_DOMAIN_LENGTH}",
+    ),
     _taint_rule(_RESERVED_TEXT, names.is_reserved, _cel_reserved("self.key")),
     _taint_rule(_SYSTEM_TEXT, lambda key: key in names.SYSTEM_KEYS, _cel_system("self.key")),
 )
@@ -138,6 +148,20 @@ def too_many_racks(spec: "AIFactorySpec") -> list[int]:
     """Return the number of racks where it is above what one factory may have."""
     total = sum(group.count * instances(spec.power, group.domain) for group in spec.racks)
     return [total] if total > MOST_INSTANCES else []
+
+
+def too_many_watts(spec: "AIFactorySpec") -> list[int]:
+    """Return the watts of all racks where they are more than sums of a fleet may hold."""
+    if any(incomplete_system(system) for system in spec.systems):
+        return []
+    systems, total = systems_of(spec), Fraction(0)
+    for group in spec.racks:
+        system = systems.get(group.system)
+        if system is not None and system.max_watts is not None:
+            per_rack = 1 if system.unit == "Rack" else group.nodes_per_rack or system.nodes_per_rack
+            total += system.max_watts * per_rack * group.count * instances(spec.power, group.domain)
+    watts = math.ceil(total * (100 + spec.power.overhead_percent) / 100)
+    return [watts] if watts > MOST_WATTS else []
 
 
 def unfed_racks(spec: "AIFactorySpec") -> list[str]:

@@ -22,7 +22,7 @@ from aifactory.api.base import (
 from aifactory.api.catalogue import catalogue
 from aifactory.api.factory_status import AIFactoryStatus
 from aifactory.api.meta import ObjectMeta
-from aifactory.api.quantity import Percent, Price, Pue, Watts
+from aifactory.api.quantity import Percent, Price, Pue, UnitWatts, Watts
 
 # CEL has no variables: a list of one item binds the paths once, and `in` is cheap. Nested loops over the
 # domains fit the estimated cost, but the API server cancels them when paths are long.
@@ -204,16 +204,13 @@ class SystemSpec(Model):
     """Nodes in one rack. Required where the unit is a Rack; default where it is a Node: 4."""
     gpus_per_node: Annotated[StrictInt | None, Field(ge=1, le=256)] = None
     """GPU packages in one node."""
-    max_watts: Watts | None = None
+    max_watts: UnitWatts | None = None
     """The most IT power that one unit can draw, in watts, as a Kubernetes quantity: 132k is 132 kW. A
-    whole rack's where the unit is a Rack. Quote numbers that are not whole: "42.5".
+    whole rack's where the unit is a Rack. From 1 to 1T. Quote numbers that are not whole: "42.5".
     """
     resource_name: Annotated[
         str | None,
-        Field(
-            max_length=128,
-            pattern="^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$",
-        ),
+        Field(max_length=128, pattern=names.RESOURCE_NAME),
     ] = None
     """Name of the GPU resource in a node's capacity, such as nvidia.com/gpu."""
     node_labels: Annotated[dict[str, LabelValue], Field(max_length=32)] = Field(default_factory=dict)
@@ -239,14 +236,19 @@ class AIFactorySpec(Model):
             at=".racks",
         ),
         Rule(
+            f"all racks together may draw at most {checks.MOST_WATTS} W, with their overhead",
+            checks.too_many_watts,
+            at=".racks",
+        ),
+        Rule(
             "each has to be an instance of a domain, such as hall-3/row-1",
             checks.unknown_instances,
             at=".outOfService",
         ),
     )
 
-    region: Annotated[str, Field(max_length=63)] = ""
-    """Region of the site, for people and labels, such as us-south."""
+    region: LabelValue = ""
+    """Region of the site, for people and labels, such as us-south: a label value."""
     power: Power
     """The site's power: its quota and the tree that carries it."""
     energy: Energy | None = None

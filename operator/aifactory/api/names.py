@@ -41,7 +41,8 @@ RESERVED_DOMAINS: Final = (GROUP, "kubernetes.io", "k8s.io")
 SYSTEM_KEYS: Final = ("kwok.x-k8s.io/node", "nvidia.com/gpu.product", "amd.com/gpu.product-name")
 
 LABEL_VALUE_LENGTH: Final = 63
-LABEL_KEY_LENGTH: Final = 253 + 1 + 63
+LABEL_DOMAIN_LENGTH: Final = 253  # of a key's part before its '/'
+LABEL_KEY_LENGTH: Final = LABEL_DOMAIN_LENGTH + 1 + LABEL_VALUE_LENGTH
 FACTORY_NAME_LENGTH: Final = 40
 _HASH_LENGTH: Final = 16
 _FIRST: Final = re.compile(r"(?<=.)(-1)+$")
@@ -52,6 +53,7 @@ PATH: Final = f"^{_SEGMENT}(/{_SEGMENT}){{0,5}}$"
 _NAME_PART = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_VALUE: Final = f"^({_NAME_PART})?$"
 QUALIFIED_NAME: Final = rf"^({_SEGMENT}(\.{_SEGMENT})*/)?{_NAME_PART}$"
+RESOURCE_NAME: Final = rf"^{_SEGMENT}(\.{_SEGMENT})*/{_NAME_PART}$"
 
 # What each pattern means, for messages.
 MEANING: Final = {
@@ -59,6 +61,7 @@ MEANING: Final = {
     PATH: "one to six names joined by '/', each of lower-case letters, digits and '-'",
     LABEL_VALUE: "a label value: at most 63 letters, digits, '-', '_' and '.', or empty",
     QUALIFIED_NAME: "a label key: NAME or DOMAIN/NAME, the name of at most 63 characters",
+    RESOURCE_NAME: "a resource name: DOMAIN/NAME, the name of at most 63 characters",
 }
 
 
@@ -123,6 +126,12 @@ def may_be_shortened(name: str, factory: str, path: str, system: str) -> bool:
     prefix = name[: -len(".x") - _HASH_LENGTH]
     whole = f"{factory}.{path.replace('/', '.')}.{system}."
     return whole[: len(prefix)] == prefix[: len(whole)]
+
+
+def is_label_key(key: str) -> bool:
+    """Say whether Kubernetes takes a key for labels and taints."""
+    fits = len(key) <= LABEL_KEY_LENGTH and key.find("/") <= LABEL_DOMAIN_LENGTH
+    return fits and re.fullmatch(QUALIFIED_NAME, key) is not None
 
 
 def is_reserved(key: str) -> bool:

@@ -138,6 +138,8 @@ class Quantity:
 
 
 Watts = Annotated[Fraction, Quantity("0", "1T", "2600k")]
+# Of a unit that can be ordered: what draws nothing, or less than a watt, is a typing error.
+UnitWatts = Annotated[Fraction, Quantity("1", "1T", "132k")]
 Pue = Annotated[Fraction, Quantity("1", "10", '"1.18"')]
 Percent = Annotated[Fraction, Quantity("0", "100", '"13.6"')]
 Price = Annotated[Fraction, Quantity("0", "1M", '"42.50"')]

@@ -9,6 +9,7 @@ from aifactory.api.pool import GPUPool
 from aifactory.decide.assign import Assignment, minimum_units
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
+from aifactory.decide.guard import Guard, Name
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.plan import (
     Action,
@@ -23,13 +24,13 @@ from aifactory.decide.plan import (
     Order,
 )
 from aifactory.decide.releases import drain_timeout
-from aifactory.decide.wish import new_stamp, node_wish, relabel, slots_of, standing_stamp
+from aifactory.decide.wish import new_stamp, node_wish, readable, relabel, slots_of, standing_stamp
 from aifactory.decide.world import PoolKey, key_of
 
 DRAIN_POLL_SECONDS = 5.0  # pods are not watched while they leave; as often as `kubectl drain` asks
 
 
-def act(case: Case, assignment: Assignment, now: datetime) -> tuple[Action, ...]:
+def act(case: Case, assignment: Assignment, now: datetime, guard: Guard) -> tuple[Action, ...]:
     """All actions of this cycle, in the order in which they may be carried out."""
     if case.world.resources_going:
         return ()  # our own resources are being deleted: whoever did that gets the time to think again
@@ -37,8 +38,8 @@ def act(case: Case, assignment: Assignment, now: datetime) -> tuple[Action, ...]
         *_finalizers(case),
         *_called_off(assignment),
         *_releases(case, assignment, now),
-        *_upkeep(case, assignment),
-        *_orders(case, assignment),
+        *_upkeep(case, assignment, guard),
+        *_orders(case, assignment, guard),
     )
 
 
@@ -125,31 +126,32 @@ def _cause(case: Case, unit: Unit) -> Cause:
     return Cause.SPEC if above_wish or case.problem.changed[pool] else Cause.PREEMPTION
 
 
-def _upkeep(case: Case, assignment: Assignment) -> list[Action]:
+def _upkeep(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
     """Provision lost nodes of standing units again, and bring labels and taints up to date in place."""
     factories = {factory.metadata.name: factory for factory in case.world.factories}
     systems = {name: systems_of(factory.spec) for name, factory in factories.items()}
     actions: list[Action] = []
     for key, units in sorted(assignment.stay.items()):
-        pool = case.pools[case.index[key]]
-        # The stamp is renewed once everything suits the present spec, its minimum included.
-        fits = case.misfits.isdisjoint(unit.slot for unit in units)
-        fits = fits and len(units) >= minimum_units(case, key, units[0].gpus)
-        for unit in units:
-            factory = factories.get(unit.slot.factory)
-            if factory is None or unit.slot.factory in case.locked:
-                continue
-            system = systems[unit.slot.factory].get(unit.slot.system)
-            for node in unit.nodes:
-                stamp = standing_stamp(case, unit, node, restamp=fits)
-                change = relabel(node_wish(factory, system, pool, stamp), node)
-                if change:
-                    actions.append(change)
-            if unit.missing and completable(case, pool, unit):
-                for slot in unit.missing:
-                    stamp = standing_stamp(case, unit, unit.nodes[0], restamp=fits)
-                    wish = node_wish(factory, system, pool, replace(stamp, slot=slot))
-                    actions.append(Complete(wish, key))
+        with guard.about(Name("GPUPool", *key)):
+            pool = case.pools[case.index[key]]
+            # The stamp is renewed once everything suits the present spec, its minimum included.
+            fits = case.misfits.isdisjoint(unit.slot for unit in units)
+            fits = fits and len(units) >= minimum_units(case, key, units[0].gpus)
+            for unit in units:
+                factory = factories.get(unit.slot.factory)
+                if factory is None or unit.slot.factory in case.locked:
+                    continue
+                system = systems[unit.slot.factory].get(unit.slot.system)
+                for node in unit.nodes:
+                    stamp = standing_stamp(case, unit, node, restamp=fits)
+                    change = relabel(node_wish(factory, system, pool, stamp), node)
+                    if change:
+                        actions.append(change)
+                if unit.missing and completable(case, pool, unit):
+                    for slot in unit.missing:
+                        stamp = standing_stamp(case, unit, unit.nodes[0], restamp=fits)
+                        wish = node_wish(factory, system, pool, replace(stamp, slot=slot))
+                        actions.append(Complete(wish, key))
     return actions
 
 
@@ -164,7 +166,7 @@ def completable(case: Case, pool: GPUPool, unit: Unit) -> bool:
     )
 
 
-def _orders(case: Case, assignment: Assignment) -> list[Action]:
+def _orders(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
     """Order what the plan adds, as far as its power and its slots are free as observed.
 
     Highest priority first, minima before growth. A minimum is ordered all at once or not yet, so that no
@@ -180,12 +182,14 @@ def _orders(case: Case, assignment: Assignment) -> list[Action]:
         gpus = case.cells[cells[0]].gpus
         lacking = max(0, minimum_units(case, key, gpus) - len(assignment.stay.get(key, ())))
         first, rest = cells[:lacking], cells[lacking:]
-        if first:
-            orders += _order(case, key, first, ledger, open_slots)
+        with guard.about(Name("GPUPool", *key)):
+            if first:
+                orders += _order(case, key, first, ledger, open_slots)
         growth.append((key, rest))
     for key, cells in growth:
         for cell in cells:
-            orders += _order(case, key, [cell], ledger, open_slots)
+            with guard.about(Name("GPUPool", *key)):
+                orders += _order(case, key, [cell], ledger, open_slots)
     return orders
 
 
@@ -213,7 +217,7 @@ def _order(
         path = case.layouts[cell.factory].instances[cell.instance].path
         system = cell.group.system if cell.group else None
         for place in slots_of(cell, path, rack, slot):
-            wish = node_wish(factory, system, pool, new_stamp(case, key, cell, place))
+            wish = readable(node_wish(factory, system, pool, new_stamp(case, key, cell, place)))
             orders.append(Order(wish, key))
     return orders
 

@@ -210,6 +210,8 @@ class _Builder:
             carbon.append(grams)
             watts.append(unit_watts)
             units.append(len(cell.slots) if cell.group else self.ghost_units[c])
+        # They only end ties, and a plan's sum of them has to stay in 62 bits.
+        most = 2**62 // max(1, sum(units))
         return {
             "cell_domain": ints(self.first_domain[c.factory] + c.instance for c in self.cells),
             "cell_fabric": ints(
@@ -219,8 +221,8 @@ class _Builder:
             "cell_units": ints(units),
             "cell_leaving": ints(self.cell_leaving.get(c, 0) for c in range(len(self.cells))),
             "cell_watts": ints(watts),
-            "cell_cost": ints(cost),
-            "cell_carbon": ints(carbon),
+            "cell_cost": ints(min(each, most) for each in cost),
+            "cell_carbon": ints(min(each, most) for each in carbon),
             "cell_open": bools(self.open),
         }
 

@@ -17,6 +17,7 @@ from aifactory.decide.events import release_events, transitions
 from aifactory.decide.factory_report import factory_status
 from aifactory.decide.fleet import State
 from aifactory.decide.goes_first import exchanged, unsure
+from aifactory.decide.guard import Broken, Guard, culprits, name_of, without
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.ordered import Ordered, ordered
 from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, certified, nothing_yet
@@ -57,9 +58,27 @@ def decide(
     ``placer`` is asked once for better plans than the safe ones, which are used where it has none.
     ``adopted`` is what the plan before this one meant: while nothing else is asked, that is carried on with.
     Without ``acting`` only placings and statuses are made, as a planner without a cluster needs them.
+    An object about which anything goes wrong is left aside, as one that makes no sense.
     """
+    log: list[str] = []
+    while True:
+        try:
+            plan = _decide(world, now, placer, adopted, acting=acting)
+        except Broken as broken:
+            world, more = without(world, broken)
+            log += more
+        else:
+            return replace(plan, log=(*log, *plan.log))
+
+
+def _decide(world: World, now: datetime, placer: Placer, adopted: Adopted | None, *, acting: bool) -> Plan:
     # 1. The world as arrays, also as it would be if nothing were paused.
-    case = build(world)
+    try:
+        case = build(world)
+    except Exception:
+        if (broken := culprits(world, build)) is None:
+            raise
+        raise broken from None
     cases = (case, build(world, paused=False)) if _paused(world) else (case,)
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
     answer = placer(tuple(each.problem for each in cases))
@@ -76,8 +95,12 @@ def decide(
     solution = _checked_exchange(case, solution)
     # 3. From counts to named units, and to what is done now.
     assignment = assign(case, solution, now)
-    actions = act(case, assignment, now) if acting else ()
-    placed = {key_of(pool): placings(case, assignment, key_of(pool)) for pool in world.pools}
+    guard = Guard()
+    actions = act(case, assignment, now, guard) if acting else ()
+    placed: _Placings = {}
+    for pool in world.pools:
+        with guard.about(name_of(pool)):
+            placed[key_of(pool)] = placings(case, assignment, key_of(pool))
     # 4. What would be done if nothing were paused.
     advice = _advice(cases[1], answer, placed, now) if len(cases) > 1 else {}
     # 5. Why pools wait, and the statuses.
@@ -90,10 +113,12 @@ def decide(
         placed,
         advice,
         actions=actions,
+        guard=guard,
         proof=certified(answer, goes_on=goes_on),
         prices=prices,
         now=now,
     )
+    guard.judge()
     events = (*events, *release_events(case, actions))
     return Plan(
         placings=placed,
@@ -152,6 +177,7 @@ def _report(
     advice: dict[PoolKey, str],
     *,
     actions: tuple[Action, ...],
+    guard: Guard,
     proof: Verdict,
     prices: dict[str, FactoryPrices],
     now: datetime,
@@ -161,23 +187,27 @@ def _report(
     ledger = Ledger(case)
     claims = ordered(case, ledger, actions)
     for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
-        name = factory.metadata.name
-        claim, worth = claims.get(name, Ordered()), prices.get(name)
-        write = factory_status(
-            case, factory, ledger, assignment, placed, claim=claim, proof=proof, prices=worth, now=now
-        )
-        statuses.append(write)
-        events += transitions(factory.status.wire().get("conditions", []), write, ("Ready", "WithinLimits"))
+        with guard.about(name_of(factory)):
+            name = factory.metadata.name
+            claim, worth = claims.get(name, Ordered()), prices.get(name)
+            write = factory_status(
+                case, factory, ledger, assignment, placed, claim=claim, proof=proof, prices=worth, now=now
+            )
+            statuses.append(write)
+            events += transitions(
+                factory.status.wire().get("conditions", []), write, ("Ready", "WithinLimits")
+            )
     for pool in sorted(case.world.pools, key=key_of):
-        key = key_of(pool)
-        mine = placed.get(key, ())
-        alive = key in case.index
-        lacks = alive and sum(p.gpus for p in mine) < pool.spec.gpus
-        reason = _with_advice(why(case, explainer, key), advice.get(key)) if lacks else None
-        facts = pool_facts(case, assignment, pool, mine, why=reason, advice=advice.get(key, ""), now=now)
-        write = pool_status(facts, case.stamps.get(key, pool.status.placed_under), now)
-        statuses.append(write)
-        events += transitions(pool.status.wire().get("conditions", []), write, ("Ready", "Placed"))
+        with guard.about(name_of(pool)):
+            key = key_of(pool)
+            mine = placed.get(key, ())
+            alive = key in case.index
+            lacks = alive and sum(p.gpus for p in mine) < pool.spec.gpus
+            reason = _with_advice(why(case, explainer, key), advice.get(key)) if lacks else None
+            facts = pool_facts(case, assignment, pool, mine, why=reason, advice=advice.get(key, ""), now=now)
+            write = pool_status(facts, case.stamps.get(key, pool.status.placed_under), now)
+            statuses.append(write)
+            events += transitions(pool.status.wire().get("conditions", []), write, ("Ready", "Placed"))
     for refused in case.world.refused:
         write = _refused(refused, now)
         statuses.append(write)

@@ -12,7 +12,8 @@ from aifactory.decide.fleet import Unit
 from aifactory.decide.plan import NodeWish, Relabel
 from aifactory.decide.world import Node, PoolKey, Slot, Stamp, Taint, key_of
 
-MOST_WATTS = 10**12  # of a unit: what a whole factory may have at most
+MOST_WATTS = 2 * 10**12  # of a unit: the most that maxWatts may say, with 100 % overhead
+_YEARS = (1970, 9000)
 _MOST = 10**6  # GPUs or nodes of a unit, racks, slots: far above any, so that sums stay in 64 bits
 
 
@@ -77,6 +78,14 @@ def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: S
     )
 
 
+def readable(wish: NodeWish) -> NodeWish:
+    """The wish, if the node that it gives will be known again. Else it would be ordered over and over."""
+    stamp = read_stamp(dict(wish.labels), dict(wish.annotations))
+    if stamp is None or stamp.slot != wish.slot or annotations_of(stamp) != wish.annotations:
+        raise ValueError(f"node {wish.slot.node_name} would not be read back from {dict(wish.annotations)}")
+    return wish
+
+
 def annotations_of(stamp: Stamp) -> dict[str, str]:
     """A stamp as annotations; `read_stamp` reads it back."""
     return {
@@ -124,8 +133,13 @@ def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | N
 
 
 def _moment(text: str) -> datetime:
-    """A time as somebody may have written it by hand: without a zone it is UTC."""
+    """A time as somebody may have written it by hand: without a zone it is UTC.
+
+    Raises ValueError also for times that nothing can be added to.
+    """
     moment = datetime.fromisoformat(text)
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise ValueError(f"{text} is no time of ours")
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -144,7 +144,7 @@ class KubernetesClient:
                 "GET", _path(kind), query=[*query, *more], seconds=READ_SECONDS, accept=accept
             )
             token = _token(kind, page)
-            found += [_read(kind, item, read) for item in page["items"] or ()]
+            found += [_read(kind, item, read) for item in page["items"]]
             if not token:
                 return found
             more = [("continue", token)]
@@ -277,9 +277,10 @@ def _whole(obj: Object) -> Object:
 def _token(kind: Kind, page: Object) -> str:
     """Where a list goes on; empty at its end. Raises ApiError if it is no list of this kind."""
     token = page["metadata"].get("continue") or ""
+    if page.get("kind") == "PartialObjectMetadataList" and page.get("items", ...) is None:
+        page["items"] = []  # so it says that there is nothing
     lists = (f"{kind.name}List", "PartialObjectMetadataList")
-    # A list of metadata has null where it is empty.
-    if page.get("kind") not in lists or not isinstance(page.setdefault("items", None) or [], list):
+    if page.get("kind") not in lists or not isinstance(page.get("items"), list):
         raise ApiError(0, "Unreadable", f"{_path(kind)}: the answer is no list: {str(page)[:200]}")
     return str(token)
 

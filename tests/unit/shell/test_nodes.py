@@ -17,6 +17,7 @@ from aifactory.backends.nodes import (
 )
 from aifactory.backends.port import Mandate
 from aifactory.decide.plan import Cause, Drain, Relabel
+from aifactory.decide.wish import MOST_WATTS
 from aifactory.decide.world import Taint
 from unit.shell.made import SLOT, STAMP, WISH, created
 
@@ -89,7 +90,7 @@ def test_a_number_that_no_unit_can_have_makes_a_stray_and_no_error(note: str, hu
         notes.update({note: huge} if note in notes else {})
     node = read_node(obj)
     assert node.stamp is None
-    assert 0 <= node.unit_watts <= 10**12
+    assert 0 <= node.unit_watts <= MOST_WATTS
 
 
 def test_a_time_without_a_zone_is_in_utc() -> None:
