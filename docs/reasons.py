@@ -81,6 +81,29 @@ REASONS: Final = (
     ),
     Reason(
         FACTORY,
+        "OrderRefused",
+        "Ready=False, Stalled or Reconciling",
+        "The API server has refused nodes for a pool here, again. The message has its own words. They are "
+        "tried again, at the latest every minute.",
+        "see the message: an admission policy or webhook, a quota, rights",
+    ),
+    Reason(
+        FACTORY,
+        "ReleaseRefused",
+        "Ready=False, Stalled=True; above a limit also WithinLimits=False",
+        "The API server has refused to cordon, empty or delete a node, again. The message has its own words.",
+        "see the message: an admission policy or webhook, rights",
+    ),
+    Reason(
+        FACTORY,
+        "WriteRefused",
+        "Ready=False, Stalled or Reconciling; as an event where the status itself cannot be written",
+        "The API server has refused a change of a node's labels and taints, or of the factory's finalizer or "
+        "status, again. Without these two nothing is ordered here.",
+        "see the message: an admission policy or webhook, rights",
+    ),
+    Reason(
+        FACTORY,
         "OverLimit",
         "WithinLimits=False, Ready=False",
         "Above a limit, with nothing left that the operator may release: broken, stray or unowned nodes.",
@@ -240,6 +263,29 @@ REASONS: Final = (
     ),
     Reason(
         POOL,
+        "OrderRefused",
+        "Ready, Provisioned=False; Reconciling, after three tries Stalled",
+        "The API server has refused the pool's nodes, again. The message has its own words. They are tried "
+        "again, at the latest every minute. A pool that may stand elsewhere goes there after three tries.",
+        "see the message: an admission policy or webhook, a quota, rights",
+    ),
+    Reason(
+        POOL,
+        "ReleaseRefused",
+        "Reconciling=True; Stalled=True, where Ready=False",
+        "The API server has refused to cordon, empty or delete a node of the pool, again.",
+        "see the message: an admission policy or webhook, rights",
+    ),
+    Reason(
+        POOL,
+        "WriteRefused",
+        "Ready, Provisioned=False; Reconciling or Stalled; as an event where the status cannot be written",
+        "The API server has refused a write that the pool waits for, again: of its own finalizer, of the "
+        "labels and taints of its nodes, or of its factory's finalizer or status.",
+        "see the message: an admission policy or webhook, rights",
+    ),
+    Reason(
+        POOL,
         "InsufficientPower",
         _WAITS,
         "Power is short. The message names the limit, the watts that are short, and the smallest change "
@@ -357,6 +403,7 @@ WORDS: Final = frozenset(
     {
         *("AIFactory", "GPUPool", "True", "False", "Plan", "World"),
         *("Standing", "Leaving", "Held", "Spec"),
+        *("Order", "Release", "Update", "Status", "Finalizer"),
         *("Training", "Inference", "DataProcessing"),
         *("Domain", "Fabric", "Factory", "None", "Rack", "Gross"),
     }

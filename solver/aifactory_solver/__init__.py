@@ -14,6 +14,7 @@ from aifactory_solver.improve import solve
 from aifactory_solver.problem import Problem, Solution, Topology
 from aifactory_solver.relax.shadow import ShadowPrices
 from aifactory_solver.strict.plain import solve as solve_plainly
+from aifactory_solver.value import gpus_by_pool
 
 __all__ = [
     "Certificate",
@@ -25,6 +26,7 @@ __all__ = [
     "Topology",
     "certify",
     "check",
+    "gpus_by_pool",
     "solve",
     "solve_plainly",
 ]

@@ -33,6 +33,13 @@ def operator(kubectl: Kubectl, kubeconfig: Path) -> Iterator[Operator]:
         yield start()
 
 
+@pytest.fixture
+def tenant(operator: Operator, kubectl: Kubectl, namespace: str) -> Iterator[str]:
+    """A namespace whose pools go, with their nodes, before it does."""
+    yield namespace
+    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--timeout=30s")
+
+
 def seen(kubectl: Kubectl, site: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(kubectl("get", FACTORIES, site, "-o=json"))
     return found
@@ -55,10 +62,8 @@ def stands(kubectl: Kubectl, name: str, namespace: str, nodes: int) -> list[str]
     return wait_until(ready, f"{name} has {nodes} nodes", 60)
 
 
-def test_a_taken_name_costs_its_slot_and_its_power_and_nothing_else(
-    operator: Operator, kubectl: Kubectl, namespace: str
-) -> None:
-    taken = f"{namespace}.row.hgx-h100.1.1"
+def test_a_taken_name_costs_its_slot_and_its_power_and_nothing_else(kubectl: Kubectl, tenant: str) -> None:
+    taken = f"{tenant}.row.hgx-h100.1.1"
     node = {
         "apiVersion": "v1",
         "kind": "Node",
@@ -66,16 +71,16 @@ def test_a_taken_name_costs_its_slot_and_its_power_and_nothing_else(
     }
     apply(kubectl, node)
     try:
-        apply(kubectl, factory(namespace, rows=1), pool("llm", namespace, 24, namespace))
-        assert taken not in stands(kubectl, "llm", namespace, 3)
+        apply(kubectl, factory(tenant, rows=1), pool("llm", tenant, 24, tenant))
+        assert taken not in stands(kubectl, "llm", tenant, 3)
 
         def told() -> dict[str, Any]:
-            site = seen(kubectl, namespace)
+            site = seen(kubectl, tenant)
             return site if condition(site, "Ready").get("reason") == "NameTaken" else {}
 
         site = wait_until(told, "the factory names the stranger")
         assert taken in condition(site, "Ready")["message"]
-        wait_until(lambda: committed(kubectl, namespace) == 4 * NODE, "it counts as its slot's unit")
+        wait_until(lambda: committed(kubectl, tenant) == 4 * NODE, "it counts as its slot's unit")
         (there,) = get(kubectl, "nodes", f"--field-selector=metadata.name={taken}")
         assert names.LABEL_FACTORY not in there["metadata"].get("labels", {})
     finally:
@@ -83,18 +88,18 @@ def test_a_taken_name_costs_its_slot_and_its_power_and_nothing_else(
 
 
 def test_a_node_that_is_relabelled_to_another_factory_stays_where_it_is(
-    operator: Operator, kubectl: Kubectl, namespace: str
+    kubectl: Kubectl, tenant: str
 ) -> None:
-    other = f"{namespace}-b"[-40:].strip("-")
-    apply(kubectl, factory(namespace, rows=1), factory(other, rows=1), pool("llm", namespace, 16, namespace))
-    first = stands(kubectl, "llm", namespace, 2)
+    other = f"{tenant}-b"[-40:].strip("-")
+    apply(kubectl, factory(tenant, rows=1), factory(other, rows=1), pool("llm", tenant, 16, tenant))
+    first = stands(kubectl, "llm", tenant, 2)
     kubectl("label", "node", first[0], "--overwrite", f"{names.LABEL_FACTORY}={other}")
 
     def replaced() -> bool:
-        is_stray = condition(seen(kubectl, namespace), "Ready").get("reason") == "Stray"
-        return is_stray and committed(kubectl, namespace) == 3 * NODE
+        is_stray = condition(seen(kubectl, tenant), "Ready").get("reason") == "Stray"
+        return is_stray and committed(kubectl, tenant) == 3 * NODE
 
     wait_until(replaced, "it counts as a stray where it stands, beside another one in its place", 60)
     assert committed(kubectl, other) == 0
     assert condition(seen(kubectl, other), "Ready")["reason"] == "AsPlanned"
-    assert len(nodes_of(kubectl, "llm", namespace)) == 3  # its pool's labels are still on it
+    assert len(nodes_of(kubectl, "llm", tenant)) == 3  # its pool's labels are still on it

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from aifactory.api import names
-from aifactory.shell.lease import DURATION, RETRY
+from aifactory.shell.lease import RETRY
+from aifactory.shell.terms import DURATION
 from cluster.operating import (
     FACTORIES,
     LEASE,

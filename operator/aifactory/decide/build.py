@@ -39,6 +39,7 @@ def build(world: World, *, paused: bool = True, called_off: frozenset[Slot] = fr
 class _Builder:
     def __init__(self, world: World, *, paused: bool, called_off: frozenset[Slot]) -> None:
         self.world = world
+        self.closed = world.closed
         self.paused = paused
         self.locked = locked_factories(world, paused=paused)
         self.factories = {f.metadata.name: f for f in sorted(world.factories, key=lambda f: f.metadata.name)}
@@ -49,7 +50,8 @@ class _Builder:
                 self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0})
         self.fleet = muster(world, self.layouts, self.locked, called_off)
         self.shut: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)  # by a rack group's place
-        for slot in (slot for stray in self.fleet.strays for slot in stray.slots):
+        alone = [failure.slot for failure in world.failures if failure.slot]
+        for slot in (*alone, *(slot for stray in self.fleet.strays for slot in stray.slots)):
             self.shut[slot.factory, slot.path, slot.system].append(slot)
         alive = [pool for pool in world.pools if pool.metadata.deletion_timestamp is None]
         self.pools = tuple(sorted(alive, key=key_of))
@@ -84,7 +86,9 @@ class _Builder:
             row_locked=bools(key[3] for key, _ in rows),
             row_leave=bools(key[4] for key, _ in rows),
             **wish_arrays(self.pools, paused=self.paused),
-            **place_arrays(self.pools, self.factories, self.layouts, self.levels, systems),
+            **place_arrays(
+                self.pools, self.factories, self.layouts, self.levels, systems, closed=self.closed
+            ),
             **standing_arrays(
                 self.pools,
                 self.factories,

@@ -26,18 +26,24 @@ from aifactory.decide.plan import (
     SLOW_START,
     Action,
     Adopted,
+    CallOff,
+    Delete,
+    Drain,
     Event,
+    Evict,
     FactoryPrices,
+    Hold,
     Placing,
     Plan,
     StatusWrite,
 )
 from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.prices import factory_prices
+from aifactory.decide.refused import is_final
 from aifactory.decide.why import Why, why
 from aifactory.decide.words import counted
-from aifactory.decide.world import PoolKey, Refused, World, key_of
-from aifactory_solver import Explainer, Solution, check
+from aifactory.decide.world import PoolKey, Refused, World, Written, key_of
+from aifactory_solver import Explainer, Solution, check, gpus_by_pool
 from aifactory_solver.problem import Wrong
 
 STRANGER_POLL_SECONDS = 60.0  # nodes that are not ours are not watched, and one of them may go
@@ -79,6 +85,8 @@ def _decide(world: World, now: datetime, placer: Placer, adopted: Adopted | None
         if (broken := culprits(world, build)) is None:
             raise
         raise broken from None
+    case = _around(case)
+    world = case.world
     cases = (case, build(world, paused=False)) if _paused(world) else (case,)
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
     answer = placer(tuple(each.problem for each in cases))
@@ -143,6 +151,33 @@ def _checked_exchange(case: Case, solution: Solution) -> Solution:
     except Wrong:
         return solution
     return other
+
+
+def _around(case: Case) -> Case:
+    """The case without the factories that refuse a pool's orders, if it gets as much and keeps as much so."""
+    refusing = frozenset(
+        (f.pool, f.factory)
+        for f in case.world.failures
+        if f.what is Written.ORDER and f.pool and f.pool in case.index and not f.slot and is_final(f)
+    )
+    if not refusing:
+        return case
+    around = build(replace(case.world, closed=refusing))
+    here, there = (_gpus(each) for each in (case, around))
+    worse = {pool for pool, _ in refusing if _less(there[case.index[pool]], here[case.index[pool]])}
+    kept = frozenset((pool, factory) for pool, factory in refusing if pool not in worse)
+    return build(replace(case.world, closed=kept)) if worse else around
+
+
+def _less(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return any(a < b for a, b in zip(one, other, strict=True))
+
+
+def _gpus(case: Case) -> list[tuple[int, int]]:
+    """GPUs that each pool has by the safe plan, and how many of them it keeps."""
+    solution, _ = checked(case.problem)
+    _, kept, new = gpus_by_pool(case.problem, solution)
+    return list(zip((kept + new).tolist(), kept.tolist(), strict=True))
 
 
 def _paused(world: World) -> bool:
@@ -241,7 +276,9 @@ def _again_after(case: Case, actions: tuple[Action, ...], now: datetime) -> floa
     """When something is due that no watch will tell: pods that leave, nodes that do not become ready."""
     due = []
     leaving = (unit for unit in case.fleet.units if unit.state is State.LEAVING)
-    if actions or any(unit.slot.factory not in case.locked for unit in leaving):
+    # What is ordered is watched; pods that leave are not.
+    releases = any(isinstance(action, CallOff | Drain | Evict | Hold | Delete) for action in actions)
+    if releases or any(unit.slot.factory not in case.locked for unit in leaving):
         due.append(DRAIN_POLL_SECONDS)
     if any(stray.stranger for stray in case.fleet.strays):
         due.append(STRANGER_POLL_SECONDS)

@@ -7,6 +7,7 @@ from typing import Any
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import reason_of
 from aifactory.decide.plan import Action, CallOff, Cause, Delete, Drain, Event, StatusWrite
+from aifactory.decide.refused import REASONS
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey
 
@@ -32,7 +33,7 @@ def transitions(
         if was == (status, reason) or not news or (kind != "Ready" and was[0] == status == "True"):
             continue
         message = next(condition["message"] for condition in now if condition["type"] == kind)
-        warning = status == "False" and alarming
+        warning = (status == "False" and alarming) or reason in REASONS
         event = Event(write.kind, write.namespace, write.name, reason, message, warning=warning)
         events.setdefault(reason, event)
     return tuple(events.values())

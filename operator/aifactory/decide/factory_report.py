@@ -7,6 +7,7 @@ from aifactory.api import names
 from aifactory.api.catalogue import systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.quantity import show_power
+from aifactory.decide import refused
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions
@@ -16,9 +17,9 @@ from aifactory.decide.ledger import Ledger
 from aifactory.decide.ordered import Ordered
 from aifactory.decide.plan import SLOW_START, FactoryPrices, Placing, StatusWrite
 from aifactory.decide.prices import prices_status
-from aifactory.decide.releases import OVERDUE, hindrance
+from aifactory.decide.releases import FINAL, hindrance
 from aifactory.decide.words import counted
-from aifactory.decide.world import PoolKey
+from aifactory.decide.world import Failure, PoolKey
 
 _TIGHTEST = 3
 
@@ -51,7 +52,10 @@ def factory_status(
     going = [u for us in assignment.go.values() for u in us if u.slot.factory == name]
     if name not in case.locked:
         going += [unit for unit in units if unit.state is State.LEAVING]
-    ready, within, *passing = _verdicts(case, factory, ledger, units, going, claim=claim, now=now)
+    failure = refused.of_factory(case, name, placings)
+    ready, within, *passing = _verdicts(
+        case, factory, ledger, units, going, claim=claim, failure=failure, now=now
+    )
     verdicts = [ready, within, proof, *passing]
     tightest = _tightest(case, name, ledger)
     ready_gpus = sum(unit.ready_gpus for unit in units)
@@ -118,14 +122,17 @@ def _verdicts(
     going: list[Unit],
     *,
     claim: Ordered,
+    failure: Failure | None,
     now: datetime,
 ) -> list[Verdict]:
     within = _within_limits(case, factory, ledger, going, now)
     hindered = hindrance(case, going, now)
-    overdue = hindered is not None and hindered[0] == OVERDUE
+    overdue = hindered is not None and hindered[0] in FINAL
     blockers = _blockers(case, factory, units)
     if hindered and overdue:
         blockers.append(hindered)
+    if failure is not None:
+        blockers.append(refused.reason(failure))
     if blockers:
         ready = Verdict("Ready", False, *blockers[0])
     elif within.status:

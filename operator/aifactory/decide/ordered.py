@@ -2,7 +2,8 @@
 
 Its status claims that before the first of them is made, so that nothing ever stands there which the status
 does not count: a policy lets a factory be deleted by its status alone. It is taken back once it is seen not
-to exist.
+to exist. Where the orders of a pool are refused, one at a time is made to see whether it is still so: that
+alone is claimed.
 """
 
 from collections import defaultdict
@@ -13,7 +14,7 @@ from aifactory.decide.case import Case
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.plan import Action, Complete, Order
 from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Slot
+from aifactory.decide.world import PoolKey, Slot, Written
 
 
 @dataclass
@@ -29,10 +30,16 @@ def ordered(case: Case, ledger: Ledger, actions: Iterable[Action]) -> dict[str, 
     """What is ordered now, by factory; in the ledger it is committed from here on."""
     found: dict[str, Ordered] = defaultdict(Ordered)
     begun: set[Slot] = set()
+    failures = (it for it in case.world.failures if it.what is Written.ORDER and it.slot is None)
+    refused, tried = {(it.pool, it.factory) for it in failures}, set[tuple[PoolKey, str]]()
     for order in actions:
         if not isinstance(order, Order):
             continue
         slot = order.wish.slot
+        if (order.pool, slot.factory) in tried:
+            continue
+        if (order.pool, slot.factory) in refused:
+            tried.add((order.pool, slot.factory))
         here = found[slot.factory]
         here.nodes += 1
         stamp = read_stamp(dict(order.wish.labels), dict(order.wish.annotations))

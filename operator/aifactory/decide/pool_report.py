@@ -7,16 +7,17 @@ from typing import Any
 from aifactory.api import names
 from aifactory.api.pool import GPUPool
 from aifactory.api.quantity import show_power
+from aifactory.decide import refused
 from aifactory.decide.actions import completable
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.plan import SLOW_START, Placing, StatusWrite
-from aifactory.decide.releases import OVERDUE, hindrance
+from aifactory.decide.releases import FINAL, hindrance
 from aifactory.decide.why import Why
 from aifactory.decide.words import counted
-from aifactory.decide.world import PoolKey, key_of
+from aifactory.decide.world import Failure, PoolKey, key_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class PoolFacts:
     advice: str  # what would be done if nothing were paused
     stuck: tuple[str, str] | None  # (reason, message): something is missing or has to go, and nothing is done
     hindered: tuple[str, str] | None  # (reason, message): what holds up a release
+    refused: Failure | None  # a write that it waits for, and that fails again and again
 
     @property
     def key(self) -> PoolKey:
@@ -87,6 +89,7 @@ def pool_facts(
         advice=advice,
         stuck=_stuck(case, pool, stuck) if stuck else None,
         hindered=hindrance(case, going, now),
+        refused=refused.of_pool(case, key, placings),
     )
 
 
@@ -153,9 +156,12 @@ def _where(placings: tuple[Placing, ...]) -> str:
 def _verdicts(facts: PoolFacts) -> list[Verdict]:
     ready, placed, provisioned = _ready(facts), _placed(facts), _provisioned(facts)
     verdicts = [ready, placed, provisioned]
-    overdue = facts.hindered is not None and facts.hindered[0] == OVERDUE
-    if facts.ordered or (facts.going and not overdue):
+    overdue = facts.hindered is not None and facts.hindered[0] in FINAL
+    in_vain = refused.is_final(facts.refused)
+    if (facts.ordered and not in_vain) or (facts.going and not overdue):
         verdicts.append(Verdict("Reconciling", True, *_under_way(facts)))
+    elif not ready.status and in_vain and facts.refused:
+        verdicts.append(Verdict("Stalled", True, *refused.reason(facts.refused)))
     elif not ready.status and facts.stuck:
         verdicts.append(Verdict("Stalled", True, *facts.stuck))
     elif not ready.status and facts.hindered and overdue:
@@ -175,11 +181,16 @@ def _ready(facts: PoolFacts) -> Verdict:
     if facts.pool.metadata.deletion_timestamp is not None:
         return Verdict("Ready", False, "Deleting", f"Being released: {counted(facts.going, 'unit')}.")
     if facts.ready >= minimum:
+        if facts.refused:
+            reason, message = refused.reason(facts.refused)
+            return Verdict("Ready", True, reason, f"{numbers} {message}")
         if facts.placed < wish:
             return Verdict("Ready", True, "PartlyPlaced", numbers)
         return Verdict("Ready", True, "Ready", numbers)
     if facts.placed < minimum and facts.why:
         return Verdict("Ready", False, facts.why.reason, facts.why.message)
+    if facts.refused:
+        return Verdict("Ready", False, *refused.reason(facts.refused))
     if facts.slow:
         return Verdict(
             "Ready",
@@ -217,6 +228,8 @@ def _provisioned(facts: PoolFacts) -> Verdict:
     nodes = sum(p.nodes for p in facts.placings)
     if facts.stuck and any(p.missing for p in facts.placings):
         return Verdict("Provisioned", False, *facts.stuck)
+    if facts.ordered and facts.refused:
+        return Verdict("Provisioned", False, *refused.reason(facts.refused))
     if facts.ordered:
         return Verdict("Provisioned", False, "Ordering", f"{nodes - facts.ordered} of {nodes} nodes exist.")
     if not nodes and facts.pool.spec.gpus:
@@ -232,5 +245,8 @@ def _under_way(facts: PoolFacts) -> tuple[str, str]:
         parts.append(f"Being released: {counted(facts.going, 'unit')}.")
     if facts.hindered:
         parts.append(facts.hindered[1])
+    if facts.refused:
+        why, message = refused.reason(facts.refused)
+        return why, " ".join([*parts, message])
     reason = facts.hindered[0] if facts.hindered else "Ordering" if facts.ordered else "Releasing"
     return reason, " ".join(parts)

@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from aifactory.decide import refused
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import stamp
 from aifactory.decide.fleet import Unit
 from aifactory.decide.plan import SLOW_START
-from aifactory.decide.world import Node
+from aifactory.decide.world import Node, Written
 
 OVERDUE = "ReleaseOverdue"
+FINAL = (OVERDUE, refused.REASON[Written.RELEASE])  # somebody has to look
 _UNOWNED = timedelta(seconds=600)  # for nodes whose pool object is gone, or makes no sense
 _LISTED = 3
 
@@ -30,8 +32,10 @@ def overdue(case: Case, unit: Unit, now: datetime) -> bool:
 def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, str] | None:
     """(reason, message) of what holds up the release of units, None where nothing does.
 
-    `ReleaseOverdue` needs somebody to look; `DrainBlocked` ends by itself, at the latest with the timeout.
+    `ReleaseOverdue` and `ReleaseRefused` need somebody to look; `DrainBlocked` ends by itself, at the latest
+    with the timeout.
     """
+    units = tuple(units)
     late: list[str] = []
     blocked: list[tuple[Node, Unit, str]] = []
     for unit in units:
@@ -49,6 +53,8 @@ def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, st
             f"{', '.join(late[:_LISTED])}{' ...' if len(late) > _LISTED else ''}. "
             "Something else holds them, such as a finalizer on the Node or a backend that does not answer.",
         )
+    if failure := refused.of_nodes(case, (node.name for unit in units for node in unit.nodes)):
+        return refused.reason(failure)
     if blocked:
         node, first, ends_at = blocked[0]
         watts = sum({unit.slot: unit.watts for _, unit, _ in blocked}.values())

@@ -1,7 +1,7 @@
 """The pools as arrays: what each wishes for, where it may stand, and whether what stands suits it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,13 +43,22 @@ def place_arrays(
     layouts: Mapping[str, Layout],
     levels: Mapping[str, int],
     systems: Sequence[tuple[str, int]],
+    *,
+    closed: Collection[tuple[PoolKey, str]],
 ) -> dict[str, Any]:
-    """What the pools' specs say of places. A level that no factory has matches nothing."""
+    """What the pools' specs say of places. A level that no factory has matches nothing.
+
+    In a factory that is ``closed`` to it a pool gets nothing new, whatever its spec says.
+    """
     by_name: dict[str, list[int]] = defaultdict(list)
     for i, (name, _) in enumerate(systems):
         by_name[name].append(i)
     shapes = [_topology(pool, levels) for pool in pools]
     allowed = [[f in factories and allows(pool, factories[f]) for f in layouts] for pool in pools]
+    if closed:
+        shut = ((p, f) for p, pool in enumerate(pools) for f in layouts if (key_of(pool), f) in closed)
+        for p, name in shut:
+            allowed[p][list(layouts).index(name)] = False
     return {
         "topology": ints(shape[0] for shape in shapes),
         "topology_level": ints(shape[1] for shape in shapes),

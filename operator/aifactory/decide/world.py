@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from aifactory.api import names
@@ -160,6 +161,29 @@ class Refused:
         return self.metadata.deletion_timestamp is not None
 
 
+class Written(StrEnum):
+    """What a write is for."""
+
+    ORDER = "Order"  # to provision a node, or provision it again
+    RELEASE = "Release"  # to drain, empty, hold or delete a node
+    UPDATE = "Update"  # of a node's labels and taints
+    STATUS = "Status"
+    FINALIZER = "Finalizer"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A write that failed, and did again, in the API server's words."""
+
+    what: Written
+    factory: str  # empty where it is about a pool's own object
+    pool: PoolKey | None
+    node: str  # empty for an order: all of a pool in a factory are refused
+    tries: int
+    message: str
+    slot: Slot | None = None  # an order for this very slot is refused, while others are taken
+
+
 @dataclass(frozen=True)
 class World:
     """All that was seen at the start of a cycle."""
@@ -174,6 +198,9 @@ class World:
     backends: frozenset[str] = frozenset({"kwok"})  # the kinds of backend that can be driven
     unknown: frozenset[str] = frozenset()  # factories whose backend could not be listed
     refusals: Mapping[str, str] = field(default_factory=dict)  # node -> why its last eviction was refused
+    # Pools with factories in which nothing new of them is to be placed, whatever their specs say.
+    closed: frozenset[tuple[PoolKey, str]] = frozenset()
+    failures: tuple[Failure, ...] = ()  # writes of ours that failed again
     resources_going: bool = False  # one of our CRDs is being deleted
     pools_since: datetime | None = None  # when the CRD of pools was made
 

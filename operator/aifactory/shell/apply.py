@@ -18,6 +18,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final, TypeVar
 
 from aifactory.backends.port import Backend, Mandate
@@ -37,6 +38,7 @@ from aifactory.decide.plan import (
 from aifactory.decide.world import World
 from aifactory.shell import events
 from aifactory.shell.client import ApiError, KubernetesClient
+from aifactory.shell.failures import TOLD
 from aifactory.shell.fingerprint import News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
@@ -81,7 +83,7 @@ class Summary:
     refused: int = 0  # evictions
     failed: int = 0
     unanswered: int = 0  # of those that failed
-    left_off: bool = False  # a user wants something new, or it is time to say how far it has come
+    left_off: bool = False  # a user wants something new, it is time to say how far it has come, or to go on
     reasons: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)  # why, with all messages
 
     @property
@@ -112,6 +114,7 @@ class Applier:
         self._metrics = metrics
         self._news = news
         self._superseded = superseded
+        self._failures = memory.failures
         self._beat = beat  # a sign of life with every write
 
     async def apply(self, plan: Plan, world: World, term: int) -> Summary:
@@ -128,6 +131,9 @@ class Applier:
             for kind in factory.spec.backend.given()
         }
         self._factory_of = {node.name: node.factory for node in world.nodes}
+        self._untold: list[Event] = []
+        known = (write for write in plan.statuses if self._failures.knows(write) and objects.differs(write))
+        summary.left_off = self._failures.begin(world, chain(plan.actions, known))
         missing: set[Key] = set()
         try:
             try:
@@ -144,7 +150,8 @@ class Applier:
 
                 # 3. Upkeep and orders.
                 self._orders_until = asyncio.get_running_loop().time() + ORDERING
-                await self._all(self._in_time(allowed(plan, missing), summary), self._provision, summary)
+                wanted = self._failures.probes(allowed(plan, missing))
+                await self._all(self._in_time(wanted, summary), self._provision, summary)
             except _Superseded:
                 # Where somebody always wishes for something, everybody still has to hear how far it has come.
                 self._patient_until = asyncio.get_running_loop().time() + PATIENCE
@@ -157,6 +164,7 @@ class Applier:
 
             # 5. Events.
             told = [event for event in plan.events if key_of(event) not in missing]
+            told += self._untold
             await self._all(told, lambda event: self._post(event, objects), summary)
         except _LeftOff:
             pass
@@ -211,6 +219,9 @@ class Applier:
     async def _one(self, item: T, write: Callable[[T], Awaitable[None]], summary: Summary) -> bool:
         """Make one write; whether it was made."""
         what = type(item).__name__
+        retried = not isinstance(item, Event)
+        if retried and self._failures.waits(item):
+            return False
         self._beat()
         try:
             await write(item)
@@ -223,22 +234,39 @@ class Applier:
                 logger.debug("%s passed by: %s", what, error)
                 summary.passed_by += 1
                 outcome = "passed_by"
+                if isinstance(item, Order):
+                    self._failures.failed(item, error.message)
             else:
                 reason = (what, error.status, error.reason)
                 summary.reasons.setdefault(reason, []).append(error.message)
                 summary.failed += 1
                 summary.unanswered += error.status in _UNANSWERED
                 outcome = "failed"
-        except Exception:
+                if retried and self._failures.failed(item, error.message) == TOLD:
+                    self._say(item, error.message)
+        except Exception as error:
             logger.exception("%s failed", what)  # one object must not stop the others
             summary.failed += 1
             outcome = "failed"
+            if retried:
+                self._failures.failed(item, f"{type(error).__name__}: {error}")
         else:
             summary.done += 1
             outcome = "done"
+            if retried and self._failures.done(item):
+                summary.left_off = True  # others that waited for it may come now, and statuses have changed
         self._metrics.wrote(what, outcome)
         logger.debug("%s: %s", outcome, named(item))
         return outcome == "done"
+
+    def _say(self, item: object, message: str) -> None:
+        """What cannot stand in an object's status, for that is what fails, is told by an event."""
+        if isinstance(item, StatusWrite | Finalizer):
+            what = "status" if isinstance(item, StatusWrite) else "finalizer"
+            says = f"Its {what} cannot be written: {message}"
+            self._untold.append(
+                Event(item.kind, item.namespace, item.name, "WriteRefused", says, warning=True)
+            )
 
     def _new_refusals(self, releases: Iterable[Release]) -> None:
         """Forget what was said of nodes that are asked again now."""

@@ -68,6 +68,7 @@ async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memo
         backends=frozenset(backends),
         unknown=frozenset(unread),
         refusals=dict(memory.refusals),
+        failures=memory.failures.told(),
         resources_going=going,
         pools_since=since,
     )
@@ -131,12 +132,15 @@ def _parse(obj: Object, parse: Callable[[Mapping[str, Any]], Resource]) -> Resou
         return parse(obj)
     except Invalid as invalid:
         message = "; ".join(str(problem) for problem in invalid.problems)
-        return Refused(
-            kind=obj["kind"],
-            metadata=ObjectMeta.model_validate(obj["metadata"]),
-            message=message,
-            status=obj.get("status") or {},
-        )
+    except Exception as error:  # whatever it is, it is this object's alone
+        logger.exception("%s %s cannot be read", obj["kind"], obj["metadata"]["name"])
+        message = f"The operator cannot read it: {type(error).__name__}: {error}"
+    return Refused(
+        kind=obj["kind"],
+        metadata=ObjectMeta.model_validate(obj["metadata"]),
+        message=message,
+        status=obj.get("status") or {},
+    )
 
 
 async def _observe(backends: Mapping[str, Backend], memory: Memory) -> set[str]:

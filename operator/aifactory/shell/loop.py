@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import random
 import threading
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
@@ -13,6 +12,7 @@ from aifactory.decide import Plan, decide
 from aifactory.decide.world import World
 from aifactory.shell.apply import Applier, Cut, Summary
 from aifactory.shell.client import WRITE_SECONDS, ApiError, KubernetesClient
+from aifactory.shell.failures import LONGEST_BACKOFF, backoff
 from aifactory.shell.fingerprint import News
 from aifactory.shell.gather import gather, look_at
 from aifactory.shell.heartbeat import Heartbeat
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SLOWEST: Final = 600.0  # seconds that a cycle may take before the process counts as hung
-FIRST_BACKOFF: Final = 1.0  # seconds after a failure, then twice as long each time
-LONGEST_BACKOFF: Final = 60.0
 
 
 class Loop:
@@ -138,11 +136,11 @@ class Loop:
             await asyncio.sleep(WRITE_SECONDS)
         if summary.left_off:
             return 0.0
-        if summary.passed_by or summary.failed or world.unknown:
-            # No watch tells of a write that was not made, nor that a backend can be listed again.
-            again = backoff(max(1, self._troubles))
-            return again if plan.again_after is None or summary.stuck else min(again, plan.again_after)
-        return plan.again_after
+        # No watch tells of a write that was not made, nor that a backend can be listed again.
+        due = [self._memory.failures.seconds, plan.again_after]
+        if summary.passed_by or world.unknown:
+            due.append(backoff(max(1, self._troubles)))
+        return min((seconds for seconds in due if seconds is not None), default=None)
 
     async def _decide(self, world: World) -> Plan:
         now, adopted = self._client.clock.now(), self._memory.adopted
@@ -164,12 +162,6 @@ class Loop:
             ", left off" if summary.left_off else "",
             *took,
         )
-
-
-def backoff(failures: int) -> float:
-    """Seconds to wait after so many failures in a row: twice as long each time, with jitter."""
-    longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** min(failures - 1, 32))
-    return longest * random.uniform(0.5, 1.0)
 
 
 async def beside(work: Callable[[], T]) -> T:

@@ -7,6 +7,7 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.decide.plan import Adopted
 from aifactory.decide.world import Node, Refused
+from aifactory.shell.failures import Failures
 
 Parsed = AIFactory | GPUPool | Refused
 
@@ -21,6 +22,8 @@ class Memory:
     """By node: what the API server said when it last refused to evict a pod from it."""
     parsed: dict[str, tuple[str, Parsed]] = field(default_factory=dict)
     """By uid: an object's resourceVersion and what it was read as. Reading 10,000 pools takes a second."""
+    failures: Failures = field(default_factory=Failures)
+    """The writes that failed."""
 
     adopted: Adopted | None = None
     """What the last plan that was begun meant for the cycles to come."""
@@ -32,6 +35,6 @@ class Memory:
 
     def clear(self) -> None:
         """Forget everything: another process has led meanwhile."""
-        for known in (self.nodes, self.refusals, self.parsed):
+        for known in (self.nodes, self.refusals, self.parsed, self.failures):
             known.clear()
         self.adopted = None

@@ -91,12 +91,16 @@ async def test_a_list_has_everything_page_by_page(
     found = await client.read_all(NODE, lambda obj: obj, labels=label)
     assert [obj["metadata"]["name"] for obj in found] == [f"{label}-{i}" for i in range(10)]
     assert {(obj["kind"], obj["apiVersion"]) for obj in found} == {("Node", "v1")}
+    bare = await client.read_all(NODE, lambda obj: obj, labels=label, metadata_only=True)
+    assert [obj["metadata"]["name"] for obj in bare] == [obj["metadata"]["name"] for obj in found]
+    assert all("status" not in obj for obj in bare)
     by_field = await client.read_all(NODE, lambda obj: obj, fields=f"metadata.name={label}-4")
     assert len(by_field) == 1
 
 
 async def test_a_list_of_nothing_is_empty_and_one_of_no_kind_an_error(client: KubernetesClient) -> None:
     assert await client.read_all(NODE, lambda obj: obj, labels="no-such-label") == []
+    assert await client.read_all(NODE, lambda obj: obj, labels="no-such-label", metadata_only=True) == []
     unknown = Kind("/apis/aifactory.dev/v1alpha1", "wishes", "Wish", namespaced=False)
     assert (await refusal(client.read_all(unknown, lambda obj: obj))).status == 404
 

@@ -13,6 +13,7 @@ from aifactory.api import names
 from aifactory.backends import Backend, Mandate, drivers
 from aifactory.decide.plan import Cause, Drain
 from aifactory.decide.world import PoolKey
+from aifactory.shell import gather as module
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
 from aifactory.shell.gather import gather, look_at
 from aifactory.shell.memory import Memory
@@ -68,6 +69,21 @@ async def test_all_is_seen(
     # Nothing has changed, so nothing is read anew.
     again = await gather(client, drivers(client), memory)
     assert {id(p) for p in again.pools} == {id(p) for p in world.pools}
+
+
+async def test_whatever_goes_wrong_about_reading_an_object_is_its_own(
+    client: KubernetesClient, site: str, namespace: str, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump(pool("llm", namespace, 8, site)))
+
+    def fails(obj: Any) -> Any:
+        raise RecursionError("a bug")
+
+    monkeypatch.setattr(module, "parse_factory", fails)
+    world = await gather(client, drivers(client), Memory())
+    assert "llm" in {p.metadata.name for p in world.pools}
+    (refused,) = [r for r in world.refused if r.name == site]
+    assert "RecursionError: a bug" in refused.message
 
 
 async def test_an_object_that_makes_no_sense_is_refused_by_field(

@@ -108,7 +108,7 @@ def factories(draw: Draw, called: str | None = None) -> Manifest:
                 "nodesPerRack": draw(st.sampled_from((1, 2, 24 // halls))),
             }
             for path in paths
-            if draw(st.booleans())
+            if path == paths[-1] or draw(st.booleans())
         ],
         "backend": {"kwok": {}},
     }
@@ -125,7 +125,7 @@ def pools(draw: Draw, called: str | None = None) -> Manifest:
     ]
     spec: Manifest = {
         "gpus": draw(st.one_of(number(columns.POOL, "spec.gpus"), st.sampled_from((8, 72, 144, 1000)))),
-        "minGpus": draw(st.sampled_from((0, 1, 8, field(columns.POOL, "spec.minGpus")["maximum"]))),
+        "minGpus": draw(st.sampled_from((0, 0, 0, 1, 8, field(columns.POOL, "spec.minGpus")["maximum"]))),
         "systems": draw(st.permutations(SYSTEMS)),
         "priority": draw(number(columns.POOL, "spec.priority")),
         "preemptible": draw(st.booleans()),

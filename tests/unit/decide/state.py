@@ -10,7 +10,7 @@ from aifactory.api.pool import GPUPool, GPUPoolSpec
 from aifactory.decide import World
 from aifactory.decide.plan import Adopted
 from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Claim, Node, Pod, PoolKey, Refused, claims_of
+from aifactory.decide.world import Claim, Failure, Node, Pod, PoolKey, Refused, claims_of
 from unit.decide.build import Thing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -39,6 +39,7 @@ class State:
     pods: dict[str, Pod] = field(default_factory=dict)
     refusals: dict[str, str] = field(default_factory=dict)  # remembered by the operator's process alone
     adopted: Adopted | None = None  # likewise
+    failures: tuple[Failure, ...] = ()  # writes that failed again, likewise
     last_seen: dict[str, tuple[Node, ...]] = field(default_factory=dict)  # nodes of blind factories, likewise
     blind: frozenset[str] = frozenset()  # factories whose backend cannot be listed
     resources_going: bool = False
@@ -92,6 +93,7 @@ class State:
             refused=tuple(self.refused.values())[::step],
             unknown=self.blind,
             refusals=dict(self.refusals),
+            failures=self.failures,
             resources_going=self.resources_going,
             pools_since=self.pools_since,
         )

@@ -24,7 +24,7 @@ STATUS: dict[str, type[AIFactoryStatus] | type[GPUPoolStatus]] = {
 }
 SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 PART = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
-SLOW = settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+SLOW = settings(deadline=None, max_examples=25, suppress_health_check=list(HealthCheck))
 
 
 def created(order: Order) -> Node:
@@ -89,7 +89,7 @@ def lives(sites: list[Manifest], wishes: list[Manifest], cycles: int = 3) -> Non
             assert conditions["Ready"] in ("AsPlanned", "UnknownSystem"), conditions
         for action in plan.actions:
             if isinstance(action, Drain):
-                drain_patch(action.since, action.cause)
+                drain_patch(action)
 
 
 @SLOW

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.api import names
@@ -267,6 +267,7 @@ def test_a_relabelled_node_still_sheds_where_it_stands() -> None:
     assert it.gpus("a/train") == (boxes(4),)  # two in dfw, two in sjc
 
 
+@settings(deadline=None)
 @given(depth=st.integers(1, 6), rack=st.integers(1, 40), slot=st.integers(1, 8), marked=st.booleans())
 def test_a_shortened_name_is_found_too(depth: int, rack: int, slot: int, marked: bool) -> None:
     paths = ["/".join(["wing-north"] * (n + 1)) for n in range(depth)]

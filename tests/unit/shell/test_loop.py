@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
+from aifactory.shell.failures import FIRST_BACKOFF, LONGEST_BACKOFF, backoff
 from aifactory.shell.heartbeat import Heartbeat
-from aifactory.shell.loop import FIRST_BACKOFF, LONGEST_BACKOFF, backoff, beside
+from aifactory.shell.loop import beside
 
 
 @pytest.mark.parametrize("failures", [*range(1, 40), 1025, 10**9])

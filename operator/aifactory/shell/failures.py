@@ -1,0 +1,207 @@
+"""Writes that failed: when each may be made again, and what is told to whoever waits for it."""
+
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final, NamedTuple
+
+from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Finalizer, Hold, Order, Relabel, StatusWrite
+from aifactory.decide.world import Failure, Node, PoolKey, Slot, World, Written, key_of
+
+FIRST_BACKOFF: Final = 1.0  # seconds after a failure, then twice as long each time
+LONGEST_BACKOFF: Final = 60.0
+REMEMBERED: Final = 600.0  # seconds after which a slot or a factory that refused an order is tried anew
+TOLD: Final = 2  # times that a write has to fail
+_SHUT: Final = 3  # times after which a slot that alone is refused counts as taken
+_LONGEST: Final = 512  # characters of the server's words
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failures in a row: twice as long each time, with jitter."""
+    longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (min(failures, 30) - 1))
+    return longest * random.uniform(0.5, 1.0)
+
+
+class Attempt(NamedTuple):
+    """What fails or is done together: all orders of a pool in a factory, the release of a node, a status."""
+
+    what: Written
+    factory: str = ""
+    pool: PoolKey | None = None
+    node: str = ""
+
+
+@dataclass
+class _Failed:
+    tries: int = 0  # rounds in which it failed
+    round: int = 0  # the last of them
+    last: float = 0.0
+    due: float = 0.0  # not to be tried before
+    message: str = ""
+
+    def again(self, number: int, now: float, message: str) -> None:
+        """Count a failure, once in each round."""
+        if self.round != number:
+            self.tries += 1
+            self.due = now + backoff(self.tries)
+        self.round, self.last = number, now
+        self.message = message[:_LONGEST]
+
+
+@dataclass
+class _Slot:
+    """A slot that an order was refused for."""
+
+    slot: Slot
+    attempt: Attempt
+    failed: _Failed = field(default_factory=_Failed)
+    others: bool = False  # other orders of the same pool in the same factory were taken since
+
+
+class Failures:
+    """All writes that failed, until they are made or nobody wants them any more. A round is one plan."""
+
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._round = 0
+        self._due: float | None = None
+        self._known: dict[Attempt, _Failed] = {}
+        self._slots: dict[str, _Slot] = {}
+        self._probed: set[Attempt] = set()  # orders of which one is to tell for all
+        self._taken: set[Attempt] = set()  # of which orders were taken in this round
+        self._nodes: dict[str, Node] = {}
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._known.clear()
+        self._slots.clear()
+
+    def begin(self, world: World, wanted: Iterable[object]) -> bool:
+        """Begin a round; `wanted` are all its writes. What is not wanted any more has not failed.
+
+        But for orders: where one was refused, the plan may go round it for a while. Returns whether anything
+        is over that was told, and that the statuses of this round still tell.
+        """
+        self._round, self._due = self._round + 1, None
+        self._taken.clear()
+        self._probed.clear()
+        self._nodes = {node.name: node for node in world.nodes}
+        if not self._known and not self._slots:
+            return False
+        told = self.told()
+        pools, old = {key_of(pool) for pool in world.pools}, self._clock() - REMEMBERED
+        still = {self._attempt(item) for item in wanted}
+
+        def stays(attempt: Attempt, failed: _Failed) -> bool:
+            if attempt.what is Written.ORDER:
+                return attempt in still or (attempt.pool in pools and failed.last > old)
+            return attempt in still
+
+        self._known = {attempt: it for attempt, it in self._known.items() if stays(attempt, it)}
+        self._slots = {name: it for name, it in self._slots.items() if stays(it.attempt, it.failed)}
+        return self.told() != told
+
+    def waits(self, item: object) -> bool:
+        """Whether it is too early to make a write again. What fails in a round stops no other in it."""
+        due = max((failed.due for failed in self._about(item) if failed.round < self._round), default=0.0)
+        if due <= self._clock():
+            return False
+        self._wake_at(due)
+        return True
+
+    def knows(self, item: object) -> bool:
+        """Whether a write has failed."""
+        return self._attempt(item) in self._known
+
+    def probes(self, orders: list[Order | Relabel]) -> list[Order | Relabel]:
+        """Without the orders of pools that were refused in a factory, but for one there, to see whether it is
+        still so.
+
+        Nothing of such a pool is ordered elsewhere either: its minimum comes whole.
+        """
+        probes: dict[Attempt, Order] = {}
+        for order in orders:
+            if isinstance(order, Order) and self.knows(order):
+                probes.setdefault(self._attempt(order), order)
+        self._probed = set(probes)
+        pools = {order.pool for order in probes.values()}
+        kept = {id(order) for order in probes.values()}
+        return [o for o in orders if not isinstance(o, Order) or o.pool not in pools or id(o) in kept]
+
+    def failed(self, item: object, message: str) -> int:
+        """Note a failure; how often it has failed by now."""
+        attempt, now = self._attempt(item), self._clock()
+        failed = self._known.setdefault(attempt, _Failed())
+        failed.again(self._round, now, message)
+        if isinstance(item, Order):
+            name = item.wish.slot.node_name
+            slot = self._slots.setdefault(name, _Slot(item.wish.slot, attempt))
+            slot.failed.again(self._round, now, message)
+            slot.others = slot.others or attempt in self._taken
+        self._wake_at(failed.due)
+        return failed.tries
+
+    def done(self, item: object) -> bool:
+        """Note that a write was made; whether others waited for that, or statuses told of its failure."""
+        attempt = self._attempt(item)
+        told = attempt in self._known and self._known[attempt].tries >= TOLD
+        if attempt.what is Written.ORDER:
+            self._known.pop(attempt, None)
+            self._taken.add(attempt)
+            for it in self._slots.values():
+                it.others = it.others or it.attempt == attempt
+        elif attempt in self._known and self._known[attempt].round != self._round:
+            del self._known[attempt]
+        if isinstance(item, Order):
+            self._slots.pop(item.wish.slot.node_name, None)
+        return told or attempt in self._probed
+
+    @property
+    def seconds(self) -> float | None:
+        """Until the first write of this round that waits is due again."""
+        return None if self._due is None else max(0.0, self._due - self._clock())
+
+    def told(self) -> tuple[Failure, ...]:
+        """What has failed again, and the slots that alone are refused."""
+        found = [
+            Failure(*attempt, tries=failed.tries, message=failed.message)
+            for attempt, failed in self._known.items()
+            if failed.tries >= TOLD
+        ]
+        found += [
+            Failure(*it.attempt, tries=it.failed.tries, message=it.failed.message, slot=it.slot)
+            for it in self._slots.values()
+            if it.others and it.failed.tries >= _SHUT
+        ]
+        return tuple(sorted(found, key=repr))
+
+    def _wake_at(self, due: float) -> None:
+        self._due = due if self._due is None else min(self._due, due)
+
+    def _about(self, item: object) -> list[_Failed]:
+        found = [self._known[attempt]] if (attempt := self._attempt(item)) in self._known else []
+        if isinstance(item, Order) and (it := self._slots.get(item.wish.slot.node_name)):
+            found.append(it.failed)
+        return found
+
+    def _attempt(self, item: object) -> Attempt:
+        match item:
+            case Order(wish=wish, pool=pool):
+                return Attempt(Written.ORDER, wish.slot.factory, pool)
+            case Evict(pod=pod):
+                return Attempt(Written.RELEASE, *_whose(self._nodes.get(pod.node)), pod.node)
+            case Drain(node=node) | CallOff(node=node) | Hold(node=node) | Delete(node=node):
+                return Attempt(Written.RELEASE, *_whose(node), node.name)
+            case Relabel(node=node):
+                return Attempt(Written.UPDATE, *_whose(node), node.name)
+            case StatusWrite(kind=kind) | Finalizer(kind=kind):
+                what = Written.FINALIZER if isinstance(item, Finalizer) else Written.STATUS
+                if kind == "GPUPool":
+                    return Attempt(what, pool=PoolKey(item.namespace, item.name))
+                return Attempt(what, factory=item.name)
+        raise TypeError(f"{type(item).__name__} is no write")
+
+
+def _whose(node: Node | None) -> tuple[str, PoolKey | None]:
+    return (node.factory, node.stamp.pool if node.stamp else None) if node else ("", None)

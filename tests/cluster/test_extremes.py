@@ -1,0 +1,66 @@
+"""What the CRDs accept at their edges: the API server takes it, and every node that comes of it."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import yaml
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from aifactory.api.reading import parse_factory, parse_pool
+from aifactory.backends.kwok import node_body
+from aifactory.decide import World, decide
+from aifactory.decide.plan import Order
+from cluster.operating import FACTORIES, POOLS, ROOT
+from unit.decide.extremes import factories, pools
+
+Kubectl = Callable[..., str]
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+OBJECTS, NODES = 40, 5  # worlds that are tried, and nodes of each
+
+
+def drawn(strategy: st.SearchStrategy[Any]) -> list[Any]:
+    """Some values of a strategy, the same in every run."""
+    found: list[Any] = []
+
+    @settings(
+        max_examples=OBJECTS,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def collect(value: Any) -> None:
+        found.append(value)
+
+    collect()
+    return found
+
+
+def test_the_api_server_takes_them_and_every_node_that_is_ordered(kubectl: Kubectl, namespace: str) -> None:
+    kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
+    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+    worlds = drawn(st.tuples(factories(), pools()))
+    objects, nodes = [], []
+    for site, wish in worlds:
+        wish["metadata"]["namespace"] = namespace
+        wish["spec"]["minGpus"] = 0
+        for limited in (site["spec"]["power"]["domains"], [site["spec"]["power"]]):
+            for it in limited:  # there has to be power for some node
+                it.update(dict.fromkeys({"limit", "quota"} & it.keys(), "1T"))
+        objects += [site, wish]
+        parsed = World(factories=(parse_factory(site, strict=True),), pools=(parse_pool(wish, strict=True),))
+        orders = [a for a in decide(parsed, NOW).actions if isinstance(a, Order)]
+        nodes += [node_body(order.wish, "leader") for order in (*orders[:NODES], *orders[-1:])]
+    assert len(nodes) > OBJECTS
+    for batch in (objects, nodes):
+        out = kubectl(
+            *("create", "--dry-run=server", "--validate=strict", "--output=name", "--filename=-"),
+            stdin=yaml.safe_dump_all(batch),
+            seconds=300,
+        )
+        assert len(out.splitlines()) == len(batch), json.dumps(batch)[:1000]
