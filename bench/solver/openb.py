@@ -37,8 +37,8 @@ def world() -> World:
     """The cluster, of which nothing stands."""
     nodes = Counter((row["model"], int(row["gpu"])) for row in _rows("openb_node_list_gpu_node.csv"))
     return World(
-        factories=(parse_factory(_factory(nodes), strict=True),),
-        pools=tuple(parse_pool(pool, strict=True) for pool in _pools(nodes)),
+        factories=(parse_factory(_factory(nodes)),),
+        pools=tuple(parse_pool(pool) for pool in _pools(nodes)),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from controlplane import KubectlError
-from unit.api.bad_objects import BAD, FACTORY, POOL, READING_ONLY, Bad, changed
+from unit.api.bad_objects import AT_APPLY, BAD, FACTORY, POOL, READING_ONLY, Bad, changed
 
 Kubectl = Callable[..., str]
 ROOT = Path(__file__).parents[2]
@@ -89,7 +89,7 @@ def test_the_main_examples_are_accepted_as_files(kubectl: Kubectl) -> None:
         )
 
 
-@pytest.mark.parametrize("bad", BAD, ids=str)
+@pytest.mark.parametrize("bad", [*BAD, *AT_APPLY], ids=str)
 @pytest.mark.usefixtures("crds")
 def test_every_wrong_field_is_refused_by_name(kubectl: Kubectl, bad: Bad) -> None:
     message = refusal(kubectl, bad.object)
@@ -174,7 +174,7 @@ def test_quantities_are_kept_as_they_were_written(kubectl: Kubectl) -> None:
         ".5M",
         "5.",
         "+1",
-        "1180m",
+        "1180",
     ]
     domains = [{"path": f"d{index}", "limit": value} for index, value in enumerate(quantities)]
     obj = created(kubectl, changed(FACTORY, {"spec.power.domains": domains, "spec.racks": []}))

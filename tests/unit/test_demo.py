@@ -62,7 +62,7 @@ def test_a_total_that_is_wrong_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_pools_are_those_of_the_data(days: list[Day]) -> None:
-    pools = [parse_pool(obj, strict=True) for obj in pool_manifests(days[0].gpus)]
+    pools = [parse_pool(obj) for obj in pool_manifests(days[0].gpus)]
     assert [pool.metadata.namespace for pool in pools] == [namespace_of(tenant) for tenant in days[0].gpus]
     text = (Path(paper.__file__).parent / "venus" / "pools.yaml").read_text()
     written = [line.split()[-1] for line in text.splitlines() if line.startswith("  gpus:")]
@@ -70,7 +70,7 @@ def test_the_pools_are_those_of_the_data(days: list[Day]) -> None:
 
 
 def test_the_quota_binds_at_the_peak_alone(days: list[Day]) -> None:
-    layout = lay_out(parse_factory(factory_manifest(), strict=True))
+    layout = lay_out(parse_factory(factory_manifest()))
     (watts,) = {group.unit_watts for group in layout.groups}
     assert watts is not None
     most = 8 * (layout.instances[0].limit // watts)

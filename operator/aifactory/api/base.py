@@ -37,6 +37,7 @@ class Rule:
     found: str = ""  # CEL expression of the wrong values as one string
     at: str = ""  # the wrong field, such as `.peakPUE`
     reason: str = "FieldValueInvalid"
+    at_apply: bool = False  # what stands in spite of it is followed otherwise, and a condition tells
 
     def message(self, model: Any) -> str:
         """Return what is wrong with the model, or nothing."""

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_INSTANCES: Final = 100_000
 # A thousand times the largest quota. The solver adds up the watts of thousands of sites in 62 bits.
 MOST_WATTS: Final = 10**15
+_DEEPEST: Final = 6  # names in a path
 
 _RESERVED_TEXT: Final = f"keys of {', '.join(names.RESERVED_DOMAINS)} and their subdomains are not allowed"
 _SYSTEM_TEXT: Final = f"{', '.join(names.SYSTEM_KEYS)} are set by the operator, and not allowed"
@@ -170,9 +171,33 @@ def unfed_racks(spec: "AIFactorySpec") -> list[str]:
     return [group.domain for group in spec.racks if group.domain not in paths]
 
 
-def unknown_instances(spec: "AIFactorySpec") -> list[str]:
-    """Return the paths out of service that name no instance of a domain."""
-    return [path for path in spec.out_of_service if _domain_of(spec.power, path) is None]
+def unknown_instances(power: "Power", paths: Iterable[str]) -> list[str]:
+    """Return the paths that name no instance of a domain."""
+    return [path for path in paths if _domain_of(power, path) is None]
+
+
+def cel_instance(path: str, paths: str, domains: str) -> str:
+    """Return the CEL expression that says whether the expression `path` names an instance of a domain.
+
+    `paths` is the name of the list of the domains' paths, `domains` the expression of the domains. Level by
+    level, from the top: the domain of what is above, and the next name, with its number or without.
+    """
+    number = "int(c{k}.substring(c{k}.lastIndexOf('-') + 1))"
+    stem = "c{k}.substring(0, c{k}.lastIndexOf('-'))"
+    step = (
+        f"c{{k}} in {paths} ? c{{k}} : c{{k}}.matches('-[1-9][0-9]{{{{0,4}}}}$') && {stem} in {paths} "
+        f"&& {number} <= {domains}[{paths}.indexOf({stem})].count ? {stem} "
+        f": c{{k}} + '-1' in {paths} ? c{{k}} + '-1' : ''"
+    )
+    expression = f"d{_DEEPEST} != ''"
+    for k in range(_DEEPEST, 0, -1):
+        above = f"{path}.find('^([^/]+/){{{k - 1}}}[^/]+')" if k > 1 else f"{path}.find('^[^/]+')"
+        before = f"{path}.find('^([^/]+/){{{k - 2}}}[^/]+')" if k > 2 else f"{path}.find('^[^/]+')"
+        named = above if k == 1 else f"d{k - 1} + {above}.substring(size({before}))"
+        inner = f"[{named}].all(c{k}, [{step.format(k=k)}].all(d{k}, {expression}))"
+        ends = f"!{path}.matches('^([^/]+/){{{k - 1}}}[^/]+')"
+        expression = inner if k == 1 else f"(d{k - 1} != '' && ({ends} || {inner}))"
+    return expression
 
 
 def _domain_of(power: "Power", instance: str) -> str | None:

@@ -1,7 +1,8 @@
 """AIFactory: one data-centre site with one power quota."""
 
+from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, StrictInt
 
@@ -38,6 +39,24 @@ _TWIN = (
 # For a rack group r: its domain is not listed.
 _UNFED = "!(r.domain in paths)"
 _ALL_PATHS = "[has(self.power.domains) ? self.power.domains.map(p, p.path) : []]"
+
+
+def _instances(field: str, paths: str, domains: str, of: Callable[[Any], Iterable[str]]) -> Rule:
+    """Return the rule that what a field lists is there; what is not freezes nothing.
+
+    In CEL, `paths` binds the domains' paths, and `domains` are the domains. `of` gives what is not there.
+    """
+    item = "i.domain" if field == "limits" else "i"
+    lost = f"!({checks.cel_instance(item, 'paths', domains)})"
+    found = f"self.{field}.map(i, {lost}, {item})[0]"
+    return Rule(
+        "each has to be an instance of a domain, such as hall-3/row-1",
+        of,
+        f"!has(self.{field}) || {paths}.all(paths, !self.{field}.exists(i, {lost}))",
+        f"{paths}.map(paths, {found})[0]",
+        at=f".{field}",
+        at_apply=True,
+    )
 
 
 class Domain(Model):
@@ -99,6 +118,12 @@ class Power(Model):
             f"all domains together may have at most {checks.MOST_INSTANCES} instances",
             checks.too_many_instances,
             at=".domains",
+        ),
+        _instances(
+            "limits",
+            "[has(self.domains) ? self.domains.map(p, p.path) : []]",
+            "self.domains",
+            lambda power: checks.unknown_instances(power, [it.domain for it in power.limits]),
         ),
     )
 
@@ -219,6 +244,13 @@ class SystemSpec(Model):
     """
 
 
+class Maintenance(Model):
+    """Why a domain instance is taken out of service."""
+
+    reason: Annotated[str, Field(max_length=256)] = ""
+    """For people, such as feeder swap until 3 December."""
+
+
 class AIFactorySpec(Model):
     """The wish: the site as it is built and as it should be used."""
 
@@ -240,10 +272,17 @@ class AIFactorySpec(Model):
             checks.too_many_watts,
             at=".racks",
         ),
-        Rule(
-            "each has to be an instance of a domain, such as hall-3/row-1",
-            checks.unknown_instances,
-            at=".outOfService",
+        _instances(
+            "outOfService",
+            _ALL_PATHS,
+            "self.power.domains",
+            lambda spec: checks.unknown_instances(spec.power, spec.out_of_service),
+        ),
+        _instances(
+            "maintenance",
+            _ALL_PATHS,
+            "self.power.domains",
+            lambda spec: checks.unknown_instances(spec.power, spec.maintenance),
         ),
     )
 
@@ -264,11 +303,22 @@ class AIFactorySpec(Model):
     out_of_service: Annotated[
         tuple[InstancePath, ...], Field(max_length=256, json_schema_extra=LIST_SET)
     ] = ()
-    """Domain instances, such as hall-3/row-1, that take nothing new and are emptied, in order."""
+    """Domain instances, such as hall-3/row-1, that take nothing new and are emptied, in order. Who patches
+    this list writes all of it; maintenance is the same, one by one.
+    """
+    maintenance: Annotated[dict[str, Maintenance], Field(max_length=64)] = Field(default_factory=dict)
+    """The same by the instance's path, so that nobody's patch undoes another's: hall-3/row-1: {reason:
+    feeder swap}. A patch with null ends it.
+    """
     drain: Flag = False
     """True: take nothing new in the whole factory and empty it, in order. Default: false."""
     paused: Flag = False
     """True: plan and report for this factory, and order, drain and release nothing. Default: false."""
+
+    @property
+    def closed(self) -> tuple[str, ...]:
+        """Paths of all domain instances that take nothing new and are emptied."""
+        return (*self.out_of_service, *self.maintenance)
 
 
 class AIFactory(Model):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aifactory.api.base import ATOMIC, Model, Priority, SystemName, Tally
+from aifactory.api.base import ATOMIC, Flag, Model, Priority, SystemName, Tally
 from aifactory.api.conditions import Conditions
 
 _Digits = Annotated[str, Field(max_length=32, pattern=r"^[0-9]+(\.[0-9]+)?$")]  # a decimal number, quoted
@@ -34,6 +34,25 @@ class DomainPower(Model):
     """The limit in force, in IT watts."""
     committed: Tally = 0
     """IT watts committed there, with overhead."""
+
+
+class UnplacedUnits(Model):
+    """Units that draw power here and that no pool's placements name."""
+
+    domain: Annotated[str, Field(max_length=128)] = ""
+    """Path of the domain instance, such as hall-2/row-5; empty: the factory itself."""
+    system: Annotated[str, Field(max_length=40)] = ""
+    """Name of the accelerator system; empty where it is not known."""
+    units: Tally
+    """Such units there."""
+    nodes: Tally
+    """Nodes of these units."""
+    gpus: Tally
+    """GPUs of these units."""
+    watts: Tally
+    """IT watts of these units, with overhead."""
+    leaving: Flag = False
+    """True: they are being released, and their room will be free. False: they stay until somebody acts."""
 
 
 class DomainPrice(Model):
@@ -98,6 +117,10 @@ class AIFactoryStatus(Model):
     """The site's power, in exact IT watts."""
     tightest: Annotated[tuple[DomainPower, ...], Field(max_length=16, json_schema_extra=ATOMIC)] = ()
     """The few domains nearest to their limits, nearest first."""
+    unplaced: Annotated[tuple[UnplacedUnits, ...], Field(max_length=64, json_schema_extra=ATOMIC)] = ()
+    """Units that count here and stand in no pool's placements: being released, out of service, strays. Of
+    more than 64 kinds those with the most power; power.reserved has all.
+    """
     nodes: Tally = 0
     """Nodes that exist, are on their way up, or are being ordered at this moment."""
     ready_nodes: Tally = 0

@@ -24,8 +24,9 @@ _SCALE: Final = {
 }
 # Longer numbers and exponents are typing errors, and would let a few characters fill the memory.
 _LENGTH: Final = 64
-_EXPONENT: Final = 64
+_EXPONENT: Final = 99
 
+_NO_PARTS = "allowed is 0, or 1 and more, without the suffixes m, u and n: 100M is 100 MW"
 _ALLOWED = 'a number such as 20, "42.5", 2600k, 20M, 1e6 or 4Ki'
 
 
@@ -66,6 +67,11 @@ def spell(value: Fraction) -> int | str:
     return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
 
 
+def billionths(value: Fraction) -> Fraction:
+    """Return a value as the API server compares it: in billionths, rounded up."""
+    return Fraction(-(-value * 10**9 // 1), 10**9)
+
+
 def watts(value: Fraction) -> int:
     """Return a limit in whole watts, rounded down."""
     return value.numerator // value.denominator
@@ -89,6 +95,7 @@ class Quantity:
     least: str
     most: str
     example: str
+    parts: bool = True  # values between 0 and 1, and the suffixes m, u and n, which are for such
 
     @property
     def allowed(self) -> str:
@@ -101,8 +108,12 @@ class Quantity:
             number = value if isinstance(value, Fraction) else parse(value)
         except ValueError as error:
             raise PydanticCustomError("quantity", "{reason}", {"reason": str(error)}) from None
-        if not parse(self.least) <= number <= parse(self.most):
+        counted = billionths(number)
+        if not parse(self.least) <= counted <= parse(self.most):
             raise PydanticCustomError("quantity", "{reason}", {"reason": f"found {value}, {self.allowed}"})
+        suffixed = isinstance(value, str) and value[-1:] in ("m", "u", "n")
+        if not self.parts and (suffixed or 0 < counted < 1):
+            raise PydanticCustomError("quantity", "{reason}", {"reason": f"found {value}, {_NO_PARTS}"})
         return number
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -117,6 +128,14 @@ class Quantity:
             f"type(self) == int || isQuantity(self) && !quantity(self).isLessThan(quantity('{self.least}')) "
             f"&& !quantity(self).isGreaterThan(quantity('{self.most}'))"
         )
+        rules = [(rule, self.allowed)]
+        if not self.parts:
+            whole = (
+                "type(self) == int || !self.matches('[mun]$') && (!isQuantity(self) "
+                "|| !quantity(self).isLessThan(quantity('1')) "
+                "|| !quantity(self).isGreaterThan(quantity('0')))"
+            )
+            rules.append((whole, _NO_PARTS))
         return {
             "x-kubernetes-int-or-string": True,
             # Exactly this form is allowed beside x-kubernetes-int-or-string.
@@ -125,21 +144,22 @@ class Quantity:
             "maximum": int(parse(self.most)),
             "maxLength": 32,
             "pattern": PATTERN,
-            # On the field itself, with its maxLength, the rule is cheap; on the object around it, it is not.
+            # On the field itself, with its maxLength, a rule is cheap; on the object around it, it is not.
             "x-kubernetes-validations": [
                 {
-                    "rule": rule,
-                    "message": self.allowed,
-                    "messageExpression": f"'found ' + string(self) + {json.dumps(f', {self.allowed}')}",
+                    "rule": cel,
+                    "message": message,
+                    "messageExpression": f"'found ' + string(self) + {json.dumps(f', {message}')}",
                     "reason": "FieldValueInvalid",
                 }
+                for cel, message in rules
             ],
         }
 
 
-Watts = Annotated[Fraction, Quantity("0", "1T", "2600k")]
+Watts = Annotated[Fraction, Quantity("0", "1T", "2600k", parts=False)]
 # Of a unit that can be ordered: what draws nothing, or less than a watt, is a typing error.
-UnitWatts = Annotated[Fraction, Quantity("1", "1T", "132k")]
+UnitWatts = Annotated[Fraction, Quantity("1", "1T", "132k", parts=False)]
 Pue = Annotated[Fraction, Quantity("1", "10", '"1.18"')]
 Percent = Annotated[Fraction, Quantity("0", "100", '"13.6"')]
 Price = Annotated[Fraction, Quantity("0", "1M", '"42.50"')]

@@ -39,17 +39,17 @@ class Invalid(ValueError):  # noqa: N818 - as it reads in `except Invalid`
         self.problems = problems
 
 
-def parse_factory(obj: Mapping[str, Any], *, strict: bool = False) -> AIFactory:
-    """Read an AIFactory; `strict` refuses unknown fields too. Raises Invalid."""
-    return _parse(AIFactory, obj, strict=strict)
+def parse_factory(obj: Mapping[str, Any]) -> AIFactory:
+    """Read an AIFactory. Raises Invalid."""
+    return _parse(AIFactory, obj)
 
 
-def parse_pool(obj: Mapping[str, Any], *, strict: bool = False) -> GPUPool:
-    """Read a GPUPool; `strict` refuses unknown fields too. Raises Invalid."""
-    return _parse(GPUPool, obj, strict=strict)
+def parse_pool(obj: Mapping[str, Any]) -> GPUPool:
+    """Read a GPUPool. Raises Invalid."""
+    return _parse(GPUPool, obj)
 
 
-def _parse(kind: type[Resource], obj: Mapping[str, Any], *, strict: bool) -> Resource:
+def _parse(kind: type[Resource], obj: Mapping[str, Any]) -> Resource:
     wanted = {"apiVersion": names.API_VERSION, "kind": kind.__name__}
     problems = [
         Problem(key, f"found {obj.get(key)!r}, allowed is {value}")
@@ -61,10 +61,7 @@ def _parse(kind: type[Resource], obj: Mapping[str, Any], *, strict: bool) -> Res
         metadata = {alias: metadata[alias] for alias in _METADATA if alias in metadata}
     try:
         parts = {"metadata": metadata, "spec": obj.get("spec")}
-        resource = kind.model_validate(
-            {name: part for name, part in parts.items() if part is not None},
-            extra="forbid" if strict else "ignore",
-        )
+        resource = kind.model_validate({name: part for name, part in parts.items() if part is not None})
     except ValidationError as error:
         problems += [_problem(detail) for detail in error.errors(include_url=False)]
     else:
@@ -78,9 +75,26 @@ def _parse(kind: type[Resource], obj: Mapping[str, Any], *, strict: bool) -> Res
 _METADATA: Final = [field.alias or name for name, field in ObjectMeta.model_fields.items()]
 
 
+def status_problems(obj: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Return what cannot be read in the status of an AIFactory or GPUPool.
+
+    A reading starts with an empty status then: it is our own summary, which nodes can tell anew. Who has
+    nothing but the status has to ask first.
+    """
+    try:
+        _status_model(str(obj.get("kind"))).model_validate({} if (it := obj.get("status")) is None else it)
+    except ValidationError as error:
+        found = (_problem(detail) for detail in error.errors(include_url=False))
+        return tuple(Problem(f"status.{it.path}".removesuffix("."), it.message) for it in found)
+    return ()
+
+
+def _status_model(kind: str) -> type[AIFactoryStatus] | type[GPUPoolStatus]:
+    return AIFactoryStatus if kind == AIFactory.__name__ else GPUPoolStatus
+
+
 def _status(kind: type[Resource], status: object) -> AIFactoryStatus | GPUPoolStatus:
-    """Read a status, or start with none: it is our own summary, perhaps by another version."""
-    model = AIFactoryStatus if kind is AIFactory else GPUPoolStatus
+    model = _status_model(kind.__name__)
     try:
         return model.model_validate(status or {})
     except ValidationError:
@@ -96,8 +110,6 @@ def _problem(detail: ErrorDetails) -> Problem:
     match detail["type"]:
         case "missing":
             return Problem(path, "is required")
-        case "extra_forbidden":
-            return Problem(path, "is not a known field")
         case "quantity":
             return Problem(path, context["reason"])
         case "too_long" | "too_short":
@@ -122,7 +134,7 @@ def _problem(detail: ErrorDetails) -> Problem:
 def _broken_rules(model: Model, path: str) -> Iterator[Problem]:
     """Yield the rules that a model and its parts break."""
     for rule in model.RULES:
-        if message := rule.message(model):
+        if not rule.at_apply and (message := rule.message(model)):
             yield Problem(f"{path}{rule.at}".removeprefix("."), message)
     for name, field in type(model).model_fields.items():
         value, place = getattr(model, name), f"{path}.{field.alias}"

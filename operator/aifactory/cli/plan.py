@@ -11,11 +11,16 @@ import typer
 import yaml
 
 from aifactory.cli import lose_one, tables
+from aifactory.cli.changes import BadChange, make_changes, read_change
 from aifactory.cli.diff import differences
-from aifactory.cli.manifests import BadInput, Manifests, read, world_of
+from aifactory.cli.manifests import FILES, BadInput, Manifests, namespace_of, read, world_of
+from aifactory.cli.present import missing_pools
+from aifactory.cli.progress import telling
+from aifactory.cli.shown import LARGE_POOLS, Shown, read_priorities
 from aifactory.decide import Plan, decide
-from aifactory.decide.placed import Placed
-from aifactory_solver import Problem, certify, solve
+from aifactory.decide.placed import Placed, Stopped, Trouble
+from aifactory.decide.words import counted
+from aifactory_solver import Problem, Solution, certify, solve
 from aifactory_solver.array import namespace as array_namespace
 
 SERVED, BAD_INPUT, WAITING = 0, 1, 3
@@ -30,10 +35,13 @@ class Output(StrEnum):
 
 
 def plan(
+    *,
     files: Annotated[
         list[Path],
         typer.Option(
-            "--filename", "-f", help="File or folder with AIFactories and GPUPools; - is standard input."
+            "--filename",
+            "-f",
+            help=FILES,
         ),
     ],
     output: Annotated[
@@ -53,32 +61,82 @@ def plan(
     n_1: Annotated[
         bool, typer.Option("--n-1", help="Say which pools would fall if one factory or domain were lost.")
     ] = False,
+    changed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="OBJECT:FIELD=VALUE",
+            help="Change a field first, as often as you like: aifactory/dfw-1:spec.power.quota=92M, "
+            "gpupool/ml/train:spec.gpus=64, aifactory/dfw-1:spec.power.domains[hall].limit=15M. The value is "
+            "read as YAML; null takes the field out.",
+        ),
+    ] = None,
+    pools: Annotated[
+        bool,
+        typer.Option("--pools", help=f"List every pool, also where there are more than {LARGE_POOLS}."),
+    ] = False,
+    factory: Annotated[
+        list[str] | None, typer.Option(help="List only this factory and pools that stand in or wait for it.")
+    ] = None,
+    namespace: Annotated[
+        list[str] | None, typer.Option("--namespace", "-n", help="List only pools of this namespace.")
+    ] = None,
+    priority: Annotated[
+        str,
+        typer.Option(
+            metavar="RANGE", help="List only pools of these priorities: 500, 100..500, 500.. or ..100."
+        ),
+    ] = "",
+    reason: Annotated[
+        list[str] | None,
+        typer.Option(help="List only pools that wait for this reason, such as InsufficientPower."),
+    ] = None,
 ) -> None:
     """Plan where every pool goes, without a cluster.
 
-    A status in the files is the present state, so a what-if is a pipe: plan -o yaml, change, plan again.
+    A status in the files is the present state: a what-if is --set, or a pipe: plan -o yaml, change, plan
+    again. What the statuses count and no pool here explains is held back.
 
-    An object that is not valid is left as it is, and the others are planned.
+    An object that is not valid is left as it is, and the others are planned. What is listed can be narrowed;
+    everything is planned all the same.
 
-    Exit codes: 0 every pool has its minimum, 3 some pool waits, 1 something in the input is not valid,
-    2 wrong usage.
+    Exit codes: 0 every pool has its minimum, 3 some pool waits, 1 something in the input cannot be read or is
+    not valid, 2 wrong usage.
     """
     try:
+        priorities = read_priorities(priority) if priority else None
+        changes = [read_change(text) for text in changed or ()]
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    shown = Shown(
+        pools=pools,
+        factories=frozenset(factory or ()),
+        namespaces=frozenset(namespace or ()),
+        reasons=frozenset(reason or ()),
+        priorities=priorities,
+    )
+    try:
         array_namespace()
-        manifests = read(files)
+        with telling("Reading"):
+            manifests = read(files, lambda objects: make_changes(changes, objects))
+    except BadChange as error:
+        raise typer.BadParameter(str(error)) from None
     except (BadInput, ValueError) as error:
         print(error, file=sys.stderr)
         raise typer.Exit(BAD_INPUT) from None
-    for line in manifests.wrong:
+    for line in (*manifests.wrong, *missing_pools(manifests.factories, manifests.pools)):
         print(line, file=sys.stderr)
-    decided = decide(world_of(manifests), datetime.now(UTC), _place, acting=False)
+    size = f"{counted(len(manifests.pools), 'pool')} on {_sites(manifests)}"
+    with telling(f"Planning {size}"):
+        decided = decide(world_of(manifests), datetime.now(UTC), _place, acting=False)
     for line in decided.log:
         print(line, file=sys.stderr)
     lost = lose_one.losses(manifests, decided) if n_1 else None
     if output is Output.TABLE:
         console = tables.open_console()
-        tables.show_factories(console, manifests, decided, every_domain=domains)
-        tables.show_pools(console, manifests, decided)
+        tables.show_totals(console, manifests, decided)
+        tables.show_factories(console, manifests, decided, shown, every_domain=domains)
+        tables.show_pools(console, manifests, decided, shown)
         if lost is not None:
             lose_one.show(console, lost)
     else:
@@ -86,7 +144,8 @@ def plan(
         _dump(_with_status(manifests, decided) | more, output)
     if diff:
         console = tables.open_console(stderr=output is not Output.TABLE)
-        tables.show_differences(console, differences(manifests, decided))
+        listed = tables.listed(manifests, decided, shown)
+        tables.show_differences(console, [it for it in differences(manifests, decided) if it.pool in listed])
     waits = any(
         condition["type"] == "Placed" and condition["status"] == "False"
         for write in decided.statuses
@@ -96,20 +155,28 @@ def plan(
     raise typer.Exit(BAD_INPUT if manifests.refused else WAITING if waits else SERVED)
 
 
+def _sites(manifests: Manifests) -> str:
+    number = len(manifests.factories)
+    return "1 factory" if number == 1 else f"{number} factories"
+
+
 def _place(problems: tuple[Problem, ...]) -> Placed:
-    """A plan as good as it gets, and what is proved about it."""
-    solutions = tuple(map(solve, problems))
-    return Placed(solutions, certify(problems[0], solutions[0]))
+    """A plan as good as it gets, and what is proved about it; the safe one where the solver fails."""
+    solutions: tuple[Solution, ...] = ()
+    try:
+        solutions = tuple(map(solve, problems))
+        return Placed(solutions, certify(problems[0], solutions[0]))
+    except Exception as error:  # whatever it is, the safe plan needs none of it
+        return Placed(solutions, trouble=Trouble(Stopped.FAILED, f"the solver failed: {error}"))
 
 
 def _with_status(manifests: Manifests, decided: Plan) -> dict[str, Any]:
     """The resources as they were read, with their new status, as one List."""
     statuses = {(write.kind, write.namespace, write.name): write.status for write in decided.statuses}
-    items = []
-    for obj in manifests.objects:
-        meta = obj["metadata"]
-        namespace = "" if obj["kind"] == "AIFactory" else meta.get("namespace", "default")
-        items.append({**obj, "status": statuses[obj["kind"], namespace, meta["name"]]})
+    items = [
+        {**obj, "status": statuses[obj["kind"], namespace_of(obj), obj["metadata"]["name"]]}
+        for obj in manifests.objects
+    ]
     return {"apiVersion": "v1", "kind": "List", "items": items}
 
 

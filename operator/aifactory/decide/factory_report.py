@@ -13,11 +13,13 @@ from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.energy import energy_status
 from aifactory.decide.fleet import State, Unit
+from aifactory.decide.layout import smallest_unit
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.ordered import Ordered
 from aifactory.decide.plan import SLOW_START, FactoryPrices, Placing, StatusWrite
 from aifactory.decide.prices import prices_status
 from aifactory.decide.releases import FINAL, hindrance
+from aifactory.decide.unplaced import unplaced
 from aifactory.decide.words import counted
 from aifactory.decide.world import Failure, PoolKey
 
@@ -87,6 +89,8 @@ def factory_status(
     }
     if prices is not None:
         status["prices"] = prices_status(prices)
+    if others := unplaced(case, name, assignment):
+        status["unplaced"] = others
     if energy := energy_status(factory.spec, sum(p.watts for p in here)):
         status["energy"] = energy
     first_sight = factory.status.observed_generation != meta.generation
@@ -211,11 +215,21 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
     if unknown:
         found.append(("UnknownSystem", f"No such system: {', '.join(unknown)}. Define it in spec.systems."))
     limited = [it.domain for it in factory.spec.power.limits]
-    nowhere = [path for path in limited if names.canonical(path) not in layout.by_path]
-    if nowhere:
-        paths = f"{', '.join(nowhere[:5])}{' ...' if len(nowhere) > 5 else ''}"
+    lost = {
+        "spec.power.limits": [path for path in limited if names.canonical(path) not in layout.by_path],
+        "out of service": [it for it in factory.spec.closed if names.canonical(it) not in layout.by_path],
+    }
+    if parts := [f"{field}: {_some(paths)}" for field, paths in lost.items() if paths]:
+        allowed = "allowed are instances of a domain; all else is followed."
+        found.append(("UnknownInstance", f"Found {'; '.join(parts)}; {allowed}"))
+    quota, smallest = layout.instances[0].limit, smallest_unit(layout)
+    if 0 < quota < smallest:
         found.append(
-            ("UnknownInstance", f"spec.power.limits: found {paths}, allowed are instances of a domain.")
+            (
+                "QuotaTooSmall",
+                f"The quota carries {quota} W of IT power, and the smallest unit draws {smallest} W: nothing "
+                "can stand here. 100M is 100 MW; 0 is an outage.",
+            )
         )
     strays = sorted(node.name for node in case.fleet.strays if node.factory == name and not node.stranger)
     if strays:
@@ -253,3 +267,7 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
             )
         )
     return found
+
+
+def _some(paths: list[str]) -> str:
+    return f"{', '.join(paths[:5])}{' ...' if len(paths) > 5 else ''}"

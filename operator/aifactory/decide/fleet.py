@@ -269,7 +269,8 @@ def _claimed(
 ) -> list[Unit]:
     """Units of which only a status tells, in the lowest slots that are free."""
     units = []
-    for claim in sorted(world.claims):
+    owned = sorted(claim for claim in world.claims if claim.pool is not None)
+    for claim in (*owned, *(claim for claim in world.claims if claim.pool is None)):
         layout = layouts.get(claim.factory)
         if layout is None or not claim.units:
             continue
@@ -282,12 +283,14 @@ def _claimed(
         places = (Slot(claim.factory, path, claim.system, *place) for place in chain(offered, beyond))
         for slot in islice((slot for slot in places if slot not in taken), claim.units):
             taken.add(slot)
-            watts = max(claim.watts // claim.units, 1, _current_watts(layout, slot))
+            watts = max(-(-claim.watts // claim.units), 1, _current_watts(layout, slot))
+            leaves = claim.leaving or claim.pool in going
+            stands = State.HELD if claim.pool is None else State.STANDING
             units.append(
                 Unit(
                     slot=slot,
                     pool=claim.pool,
-                    state=State.LEAVING if claim.pool in going else State.STANDING,
+                    state=State.LEAVING if leaves else stands,
                     nodes=(),
                     size=size,
                     gpus=gpus,

@@ -81,6 +81,11 @@ class Layout:
         return tuple(found)
 
 
+def smallest_unit(layout: Layout) -> int:
+    """IT watts of the smallest unit that the factory has racks for; 0 where no figure is known."""
+    return min((group.unit_watts for group in layout.groups if group.unit_watts), default=0)
+
+
 def unit_watts(system: System, overhead_percent: Fraction) -> int | None:
     """IT watts of one unit with its overhead, rounded up; None where no figure is known."""
     if system.max_watts is None:
@@ -101,7 +106,7 @@ def lay_out(factory: AIFactory) -> Layout:
     """Spread a factory's spec out. The spec has been validated."""
     spec = factory.spec
     own = _limits_of_one(factory)
-    shut = {names.canonical(path) for path in spec.out_of_service}
+    shut = {names.canonical(path) for path in spec.closed}
     instances = [Instance("", "", "", -1, quota_watts(factory))]
     at_level: dict[str, list[int]] = {"": [0]}
     for domain in sorted(spec.power.domains, key=lambda d: (d.path.count("/"), d.path)):

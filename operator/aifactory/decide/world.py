@@ -117,10 +117,11 @@ class Pod:
 class Claim:
     """Units that are known from a status alone: of a manifest, or of a factory that cannot be seen.
 
-    Paths are as people read them.
+    Paths are as people read them. Without a pool they are somebody's that no status names: they count, and
+    their slots are taken.
     """
 
-    pool: PoolKey
+    pool: PoolKey | None
     factory: str
     domain: str
     fabric: str
@@ -131,6 +132,7 @@ class Claim:
     ready_gpus: int
     watts: int
     placed_under: str
+    leaving: bool = False  # being released
 
 
 @dataclass(frozen=True)

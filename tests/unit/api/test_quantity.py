@@ -116,7 +116,7 @@ def test_a_float_is_refused_with_the_hint(value: float) -> None:
         parse(value)
 
 
-@pytest.mark.parametrize("value", ["1e65", "1e-65", "1e999999999", "1" * 65])
+@pytest.mark.parametrize("value", ["1e100", "1e-100", "1e999999999", "1" * 65])
 def test_a_few_characters_cannot_fill_the_memory(value: str) -> None:
     with pytest.raises(ValueError, match="found"):
         parse(value)
@@ -147,7 +147,7 @@ def test_power_for_people(value: int, shown: str) -> None:
     assert show_power(value) == shown
 
 
-@pytest.mark.parametrize("value", [0, "0", "1T", 10**12, "1e12", "0.5", Fraction(1, 3)])
+@pytest.mark.parametrize("value", [0, "0", "1T", 10**12, "1e12", "1.5", Fraction(4, 3)])
 def test_power_from_nothing_to_a_terawatt(value: object) -> None:
     assert TypeAdapter(Watts).validate_python(value) == (
         parse(value) if not isinstance(value, Fraction) else value
@@ -159,6 +159,9 @@ def test_power_from_nothing_to_a_terawatt(value: object) -> None:
     [
         (Watts, "1000000000001", "found 1000000000001, allowed is 0 to 1T, such as 2600k"),
         (Watts, -1, "found -1, allowed is 0 to 1T"),
+        (Watts, "100m", "found 100m, allowed is 0, or 1 and more, without the suffixes m, u and n"),
+        (Watts, "2000m", "found 2000m, allowed is 0, or 1 and more, without the suffixes m, u and n"),
+        (Watts, "0.5", "found 0.5, allowed is 0, or 1 and more"),
         (Pue, "0.999", 'found 0.999, allowed is 1 to 10, such as "1.18"'),
         (Percent, 101, 'found 101, allowed is 0 to 100, such as "13.6"'),
         (Percent, 13.6, 'quote it: "13.6"'),

@@ -67,6 +67,7 @@ class Factory(_Words):
     drain: bool = False
     paused: bool = False
     out_of_service: tuple[str, ...] = ()
+    maintenance: tuple[str, ...] = ()
     backend: str = "kwok"
     systems: Mapping[str, Mapping[str, Any]] | None = None  # fields changed in a system, by its name
     without: tuple[str, ...] = ()  # systems that are not described (any more)
@@ -93,6 +94,7 @@ class Factory(_Words):
             "systems": list(self._systems()),
             "backend": BACKENDS[self.backend],
             "outOfService": list(self.out_of_service),
+            "maintenance": {path: {"reason": "a feeder is swapped"} for path in self.maintenance},
             "drain": self.drain,
             "paused": self.paused,
             "region": self.region,

@@ -102,7 +102,7 @@ def unit_watts(factory: AIFactory, system: str) -> int | None:
 
 def out_of_service(factory: AIFactory, path: str) -> bool:
     """Whether a place, or one above it, is out of service."""
-    listed = {identity(name) for name in factory.spec.out_of_service}
+    listed = {identity(name) for name in (*factory.spec.out_of_service, *factory.spec.maintenance)}
     return not listed.isdisjoint(parents(path))
 
 

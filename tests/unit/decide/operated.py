@@ -35,7 +35,7 @@ class Cluster(Simulator):
         for thing in things:
             path = thing.name if isinstance(thing, Factory) else thing.path
             parse: Callable[..., Any] = parse_factory if isinstance(thing, Factory) else parse_pool
-            asked = parse(thing.manifest(), strict=True)
+            asked = parse(thing.manifest())
             meta: dict[str, Any] = {"generation": 1, "uid": self.uid(), "creation_timestamp": self.now}
             old = self.objects.get(path)
             if old is not None:
