@@ -148,15 +148,16 @@ REASONS: Final = (
         FACTORY,
         "UnknownInstance",
         _BLOCKED,
-        "spec.power.limits, outOfService or maintenance names a domain instance that does not exist, perhaps no "
-        "more. The rest of the spec is followed.",
+        "spec.power.limits, outOfService or maintenance names a domain instance that does not exist, perhaps "
+        "no more. The rest of the spec is followed.",
         "correct the path, or take the entry out",
     ),
     Reason(
         FACTORY,
         "QuotaTooSmall",
         _BLOCKED,
-        "The quota is above 0 and carries not even the smallest unit that the site has racks for. It is in force.",
+        "The quota is above 0 and carries not even the smallest unit that the site has racks for. It is in "
+        "force.",
         "correct the quota: 100M is 100 MW; or set it to 0 for an outage",
     ),
     Reason(

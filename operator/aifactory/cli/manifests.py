@@ -14,6 +14,7 @@ from aifactory.api.reading import Invalid, Problem, parse_factory, parse_pool, s
 from aifactory.cli.admission import admit
 from aifactory.cli.documents import documents
 from aifactory.cli.present import held_back
+from aifactory.decide.layout import lay_out, quota_watts, smallest_unit
 from aifactory.decide.world import Refused, World, claims_of, key_of
 
 FILES = "File with AIFactories and GPUPools, or folder that is searched for files; - is standard input."
@@ -110,6 +111,8 @@ def _read_one(source: str, obj: dict[str, Any], so_far: _Reading, *, present: bo
     try:
         if kind == "AIFactory":
             so_far.factories[name] = parse_factory(kept)
+            if useless := _useless_quota(so_far.factories[name]):
+                so_far.invalid.append(_listed(f"{title} is taken at apply, but of no use", [useless]))
         else:
             pool = parse_pool(kept)
             so_far.pools[key_of(pool)] = pool
@@ -117,6 +120,14 @@ def _read_one(source: str, obj: dict[str, Any], so_far: _Reading, *, present: bo
         taken = f"{title} is taken at apply, but not followed (InvalidSpec)"
         so_far.invalid.append(_listed(taken, error.problems))
         so_far.refused.append(_refused(obj, error.problems))
+
+
+def _useless_quota(factory: AIFactory) -> Problem | None:
+    quota, smallest = quota_watts(factory), smallest_unit(lay_out(factory))
+    if not 0 < quota < smallest:
+        return None
+    message = f"carries {quota} W, allowed is 0, or at least the smallest unit of the racks, {smallest} W"
+    return Problem("spec.power.quota", f"{message}: 100M is 100 MW")
 
 
 def namespace_of(obj: dict[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from aifactory.api import names
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.api.pool_status import Placement
@@ -48,7 +49,7 @@ class _Present:
             self._count(it.domain, it.system, it.units, it.watts)
 
     def _count(self, domain: str, system: str, units: int, watts: int) -> int:
-        path = self.layout.path_of(domain)
+        path = names.canonical(domain)
         instance = self.layout.nearest(path)
         for i in self.layout.chain(instance):
             self.known[i] += watts
@@ -69,7 +70,7 @@ class _Present:
         told = [
             (self.layout.by_path[path], it.committed, it.limit)
             for it in self.status.tightest
-            if (path := self.layout.path_of(it.domain)) in self.layout.by_path
+            if (path := names.canonical(it.domain)) in self.layout.by_path
         ]
         for instance, committed, limit in sorted(told, key=lambda it: -len(self.layout.chain(it[0]))):
             yield from self._hold(instance, committed, limit)

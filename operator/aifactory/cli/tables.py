@@ -156,7 +156,7 @@ def _held(layout: Layout, held: tuple[Claim, ...]) -> Counter[int]:
     watts: Counter[int] = Counter()
     for claim in held:
         if claim.factory == layout.factory and not claim.leaving:
-            for i in layout.chain(layout.nearest(layout.path_of(claim.domain))):
+            for i in layout.chain(layout.nearest(names.canonical(claim.domain))):
                 watts[i] += claim.watts
     return watts
 

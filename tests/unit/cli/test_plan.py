@@ -1,9 +1,11 @@
 """`aifactory plan`: the same decision on YAML alone, and what-ifs as pipes."""
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
@@ -194,3 +196,116 @@ def test_systems_prints_the_catalogue() -> None:
     result = CliRunner().invoke(app, ["systems"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
     assert "gb200-nvl72" in result.stdout
+
+
+def test_a_namespace_that_is_empty_is_the_default_one() -> None:
+    text = FACTORY.replace("LIMIT", "60k") + pool("one", 8).replace("namespace: team", 'namespace: ""')
+    result = plan(text, "-o", "yaml")
+    assert result.exit_code == 0
+    assert statuses(plan(result.stdout, "-o", "json"))["one"]["gpus"] == 8
+
+
+def test_a_solver_that_fails_leaves_the_safe_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(problem: object) -> None:
+        raise RuntimeError("HiGHS ended with Unknown")
+
+    monkeypatch.setattr("aifactory.cli.plan.solve", fail)
+    result = plan(FACTORY.replace("LIMIT", "60k") + pool("one", 64), "-o", "json")
+    assert result.exit_code == 0
+    assert statuses(result)["one"]["gpus"] == 64
+    (certified,) = (it for it in statuses(result)["lab"]["conditions"] if it["type"] == "Certified")
+    assert certified["reason"] == "SolverFailed"
+    assert "HiGHS ended with Unknown" in certified["message"]
+
+
+def test_a_status_that_cannot_be_read_is_an_error_that_names_the_field() -> None:
+    first = plan(FACTORY.replace("LIMIT", "60k") + pool("one", 16), "-o", "yaml")
+    quoted = first.stdout.replace("units: 2", "units: '2'")
+    result = plan(quoted)
+    assert result.exit_code == 1
+    assert "GPUPool one has a status that cannot be read" in result.stderr
+    assert "status.placements[0].units: found '2', allowed is a valid integer" in result.stderr
+    result = plan(first.stdout.replace("committed: 0", "committed: none"))
+    assert "status.power.committed: found 'none'" in result.stderr
+
+
+@pytest.mark.parametrize(("quota", "code"), [("25k", 3), ("35k", 0)])
+def test_what_is_committed_and_in_no_placement_is_held_back(quota: str, code: int) -> None:
+    """One node of 10 kW is broken; the quota has room for another one, or has not."""
+    kept = plan(FACTORY.replace("LIMIT", "60k") + pool("one", 8), "-o", "yaml").stdout
+    broken = kept.replace("reserved: 10000", "reserved: 20000").replace(
+        "gpus: 8\n    systems", "gpus: 16\n    systems"
+    )
+    objects = yaml.safe_load(broken)
+    objects["items"][1]["spec"]["gpus"] = 16
+    result = plan(yaml.safe_dump(objects), "--set", f"aifactory/lab:spec.power.quota={quota}")
+    assert result.exit_code == code
+    assert "In no pool's placements in lab: 10 kW (1 unit), held back" in result.stdout
+
+
+def test_a_what_if_by_set_is_the_edit_of_the_file() -> None:
+    text = FACTORY.replace("LIMIT", "40k") + pool("one", 64)
+    edited = statuses(plan(text.replace("40k", "20k"), "-o", "json"))
+    asked = statuses(plan(text, "-o", "json", "--set", "aifactory/lab:spec.power.domains[hall].limit=20k"))
+    assert asked["one"]["waiting"] == edited["one"]["waiting"]
+    assert "waiting" not in statuses(plan(text, "-o", "json"))["one"]
+
+
+def test_a_path_that_is_wrong_is_wrong_usage() -> None:
+    result = plan(FACTORY.replace("LIMIT", "40k"), "--set", "aifactory/lab:spec.power.qouta=20k")
+    assert result.exit_code == 2
+    assert "quota" in result.stderr
+
+
+def large() -> str:
+    pools = [pool(f"p{number}", 8, priority=number % 3) for number in range(60)]
+    return FACTORY.replace("LIMIT", "30k") + "".join(pools)
+
+
+def test_a_large_fleet_begins_with_totals_and_what_waits_by_reason_and_priority() -> None:
+    shown = plan(large()).stdout
+    assert shown.startswith(
+        "1 factory, 60 pools: 48 of 480 GPUs placed, 60 kW of 100 kW used. Waiting: 54 pools"
+    )
+    assert "team/p1 " not in shown.partition("WAITING FOR")[0]
+    sums = [line.split() for line in shown.partition("WAITING FOR")[2].splitlines()[1:]]
+    assert sum(int(line[2]) for line in sums if line) == 54
+    assert {line[0] for line in sums if line} == {"InsufficientPower"}
+    assert "team/p59" in plan(large(), "--pools").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "few"),
+    [
+        (["--priority", "2"], 20),
+        (["--priority", "1.."], 40),
+        (["--priority", "..0"], 20),
+        (["--namespace", "team"], 60),
+        (["-n", "other"], 0),
+        (["--reason", "InsufficientPower"], 54),
+        (["--reason", "InsufficientPower", "--priority", "0..1"], 40),
+        (["--factory", "other"], 0),
+    ],
+)
+def test_filters_narrow_the_lists(options: list[str], few: int) -> None:
+    table = plan(large(), *options).stdout.partition("POOL ")[2].partition("\n\n")[0]
+    assert sum(line.startswith("team/") for line in table.splitlines()) == few
+
+
+def test_what_takes_long_is_told_on_standard_error_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aifactory.cli.progress.FIRST", 0.0)
+    result = plan(large(), "-o", "json")
+    assert "Planning 60 pools on 1 factory: 0 s" in result.stderr
+    json.loads(result.stdout)
+
+
+def test_the_version_is_printed() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.stdout == f"aifactory {version('aifactory-operator')}\n"
+
+
+def test_a_shell_can_complete_the_command() -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "200"}).stdout
+    assert "--install-completion" in shown
+    assert "--show-completion" in shown

@@ -52,6 +52,57 @@ def test_what_cannot_be_read_hides_nothing_that_is_not_valid(tmp_path: Path) -> 
         assert words in result.stderr
 
 
+def test_folders_are_searched_and_nothing_found_is_an_error(tmp_path: Path) -> None:
+    below = tmp_path / "sites" / "us"
+    below.mkdir(parents=True)
+    result = validate(tmp_path)
+    assert result.exit_code == 1
+    assert "there is no file in it" in result.stderr
+    (below / "notes.yaml").write_text("kind: ConfigMap\napiVersion: v1\n")
+    result = validate(tmp_path)
+    assert result.exit_code == 1
+    assert "there is no AIFactory and no GPUPool" in result.stderr
+    (below / "site.yaml").write_text(SITE)
+    assert validate(tmp_path).stdout == "Valid: 1 AIFactories, 0 GPUPools.\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pool("one", 8).replace("gpus: 8", "gpus: 16.0"),
+        pool("one", 8).replace("metadata: {", "metadata: {labels: , "),
+        pool("one", 8).replace("metadata: {", "metadata: {labels: {team: ~}, "),
+        SITE.replace("quota: 100k", "quota: 1e5"),
+        SITE + "  drain: ~\n",
+        pool("one", 8) + "status: {gpus: eight}\n",
+    ],
+)
+def test_what_the_api_server_takes_is_valid(text: str) -> None:
+    result = validate(stdin=text)
+    assert (result.stderr, result.exit_code) == ("", 0)
+
+
+def test_a_label_value_with_a_space_is_refused() -> None:
+    result = validate(stdin=pool("one", 8).replace("metadata: {", "metadata: {labels: {team: n l p}, "))
+    assert result.exit_code == 1
+    assert "metadata.labels.team: found 'n l p', allowed is a label value" in result.stderr
+
+
+def test_what_is_taken_and_then_not_followed_is_told() -> None:
+    result = validate(
+        stdin=SITE.replace("count: 2, limit", "count: 9000, limit").replace("count: 2}", "count: 20}")
+    )
+    assert result.exit_code == 1
+    assert "AIFactory lab is taken at apply, but not followed (InvalidSpec)" in result.stderr
+
+
+def test_a_quota_that_carries_no_unit_is_told() -> None:
+    result = validate(stdin=SITE.replace("quota: 100k", "quota: 100"))
+    assert result.exit_code == 1
+    assert "spec.power.quota: carries 100 W, allowed is 0, or at least the smallest unit" in result.stderr
+    assert validate(stdin=SITE.replace("quota: 100k", "quota: 0")).exit_code == 0
+
+
 def test_what_is_there_twice_is_named() -> None:
     result = validate(stdin=SITE + pool("one", 8) + pool("one", 16))
     assert result.exit_code == 1
