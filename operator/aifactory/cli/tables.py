@@ -60,14 +60,17 @@ def show_totals(console: Console, manifests: Manifests, plan: Plan) -> None:
     statuses = statuses_of(plan, "GPUPool").values()
     sites = [status["power"] for status in statuses_of(plan, "AIFactory").values() if "power" in status]
     placed = sum(min(_gpus(plan, pool), pool.spec.gpus) for pool in manifests.pools)
+    held = held_back(manifests.factories, manifests.pools)
+    planned = sum(placing.watts for placings in plan.placings.values() for placing in placings)
+    planned += sum(claim.watts for claim in held if not claim.leaving)
     wished = sum(pool.spec.gpus for pool in manifests.pools)
     below = sum(_waits_for_minimum(status) for status in statuses)
     growth = sum("waiting" in status and not _waits_for_minimum(status) for status in statuses)
     number = len(manifests.factories)
     console.print(
         f"{'1 factory' if number == 1 else f'{number} factories'}, {counted(len(manifests.pools), 'pool')}: "
-        f"{placed} of {wished} GPUs placed, {show_power(sum(it['reserved'] for it in sites))} of "
-        f"{show_power(sum(it['limit'] for it in sites))} used. "
+        f"{placed} of {wished} GPUs placed, {show_power(planned)} of "
+        f"{show_power(sum(it['limit'] for it in sites))} planned. "
         f"Waiting: {counted(below, 'pool')} for the minimum, {growth} for growth.",
         highlight=False,
         soft_wrap=True,

@@ -265,7 +265,7 @@ def large() -> str:
 def test_a_large_fleet_begins_with_totals_and_what_waits_by_reason_and_priority() -> None:
     shown = plan(large()).stdout
     assert shown.startswith(
-        "1 factory, 60 pools: 48 of 480 GPUs placed, 60 kW of 100 kW used. Waiting: 54 pools"
+        "1 factory, 60 pools: 48 of 480 GPUs placed, 60 kW of 100 kW planned. Waiting: 54 pools"
     )
     assert "team/p1 " not in shown.partition("WAITING FOR")[0]
     sums = [line.split() for line in shown.partition("WAITING FOR")[2].splitlines()[1:]]
