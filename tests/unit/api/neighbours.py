@@ -13,7 +13,7 @@ from unit.api.bad_objects import FACTORY, POOL
 
 Path = tuple[str | int, ...]
 
-_TYPES: Final = ("8", 8, 16.0, 1e5, 2.5, True, [], {}, [None], {"a": None}, None)
+_TYPES: Final[tuple[Any, ...]] = ("8", 8, 16.0, 1e5, 2.5, True, [], {}, [None], {"a": None}, None)
 _TEXTS: Final = ("", "a", "A", "a b", "a\n", "-a", "é", "a/b", "a/b/c/d/e/f/g", "hall-1", "a.b", "a_b", "1")
 _QUANTITIES: Final = (
     *("0", "1", "0.5", ".5", "5.", "+1", "-1", "1e3", "1E3", "1e-3", "1e99", "1e-99", "1e100", "0e99"),
