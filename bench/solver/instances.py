@@ -62,7 +62,7 @@ def carried_out(case: Case, solution: Solution) -> World:
         pool.model_copy(
             update={
                 "status": GPUPoolStatus(
-                    placed_under=case.stamps[key_of(pool)],
+                    placed_under=case.stamps[key_of(pool)][0],
                     placements=tuple(_placement(case, cell, n) for cell, n in sorted(held[p].items())),
                 )
             }

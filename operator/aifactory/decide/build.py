@@ -9,7 +9,7 @@ from aifactory.decide.case import Case, Cell
 from aifactory.decide.energy import per_day
 from aifactory.decide.fleet import State, Unit, muster
 from aifactory.decide.layout import Group, Instance, Layout, lay_out
-from aifactory.decide.standing import spec_stamp
+from aifactory.decide.standing import known_stamps
 from aifactory.decide.tenants import Row, bools, ints, place_arrays, standing_arrays, wish_arrays
 from aifactory.decide.world import Slot, World, key_of
 from aifactory_solver import Problem
@@ -56,7 +56,7 @@ class _Builder:
         alive = [pool for pool in world.pools if pool.metadata.deletion_timestamp is None]
         self.pools = tuple(sorted(alive, key=key_of))
         self.index = {key_of(pool): i for i, pool in enumerate(self.pools)}
-        self.stamps = {key_of(pool): spec_stamp(pool) for pool in self.pools}
+        self.stamps = {key_of(pool): known_stamps(pool) for pool in self.pools}
         self.cells: list[Cell] = []
         self.open: list[bool] = []
         self.main: dict[tuple[str, int], int] = {}  # (factory, group) -> cell

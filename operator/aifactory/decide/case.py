@@ -57,7 +57,7 @@ class Case:
     home: Mapping[Slot, int]  # of the units that leave: the cell that each sits in, where the spec has it
     systems: tuple[tuple[str, int], ...]  # (name, GPUs of a unit)
     locked: frozenset[str]  # factories in which nothing may be changed
-    stamps: dict[PoolKey, str]
+    stamps: dict[PoolKey, tuple[str, ...]]  # of the pools' specs, see `known_stamps`
     problem: Problem
 
     @cached_property

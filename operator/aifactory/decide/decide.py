@@ -44,6 +44,7 @@ from aifactory.decide.why import Why, why
 from aifactory.decide.words import counted
 from aifactory.decide.world import PoolKey, Refused, World, Written, key_of
 from aifactory_solver import Explainer, Solution, check, gpus_by_pool
+from aifactory_solver.collector import paused
 from aifactory_solver.problem import Wrong
 
 STRANGER_POLL_SECONDS = 60.0  # nodes that are not ours are not watched, and one of them may go
@@ -51,6 +52,7 @@ STRANGER_POLL_SECONDS = 60.0  # nodes that are not ours are not watched, and one
 _Placings = dict[PoolKey, tuple[Placing, ...]]
 
 
+@paused()
 def decide(
     world: World,
     now: datetime,
@@ -240,7 +242,7 @@ def _report(
             lacks = alive and sum(p.gpus for p in mine) < pool.spec.gpus
             reason = _with_advice(why(case, explainer, key), advice.get(key)) if lacks else None
             facts = pool_facts(case, assignment, pool, mine, why=reason, advice=advice.get(key, ""), now=now)
-            write = pool_status(facts, case.stamps.get(key, pool.status.placed_under), now)
+            write = pool_status(facts, case.stamps[key][0] if alive else pool.status.placed_under, now)
             statuses.append(write)
             events += transitions(pool.status.wire().get("conditions", []), write, ("Ready", "Placed"))
     for refused in case.world.refused:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
@@ -10,14 +11,35 @@ from aifactory.decide.layout import Layout
 
 
 def spec_stamp(pool: GPUPool) -> str:
-    """A stamp of what a pool's spec says of where it may stand: tells its edits from its factory's."""
+    """A stamp of what a pool's spec says of where it may stand: tells its edits from its factory's.
+
+    It holds only what differs from the defaults, so that a field that comes later changes none.
+    """
+    return known_stamps(pool)[0]
+
+
+def known_stamps(pool: GPUPool) -> tuple[str, ...]:
+    """The stamp of a pool's spec, and what earlier versions wrote of the same: no upgrade is an edit."""
     spec = pool.spec
-    says = {
-        "systems": sorted(spec.systems),
-        "topology": spec.topology.wire(),
-        "factories": spec.factories.wire(),
-        "minimum": spec.minimum,
-    }
+    topology = spec.topology.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    factories = spec.factories.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    says = {"systems": sorted(spec.systems), "minimum": spec.minimum}
+    return (
+        _hash({**says, "topology": topology, "factories": factories}),
+        _hash({**says, **_with_defaults(topology, factories)}),
+    )
+
+
+def _with_defaults(topology: dict[str, Any], factories: dict[str, Any]) -> dict[str, Any]:
+    """The same with the defaults that the first versions hashed too."""
+    factories = {"names": [], "exclude": [], **factories}
+    if (selector := factories.get("selector")) is not None:
+        each = [{"values": [], **requirement} for requirement in selector.get("matchExpressions", ())]
+        factories["selector"] = {"matchLabels": {}, **selector, "matchExpressions": each}
+    return {"topology": {"pack": "None", **topology}, "factories": factories}
+
+
+def _hash(says: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(says, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -75,7 +75,7 @@ def standing_arrays(
     cells: Sequence[Cell],
     rows: Sequence[tuple[Row, list[Unit]]],
     *,
-    stamps: Mapping[PoolKey, str],
+    stamps: Mapping[PoolKey, tuple[str, ...]],
     leaving: Mapping[PoolKey | None, Sequence[Unit]],
 ) -> dict[str, Any]:
     """Whether a pool's spec changed since its units were ordered, and whether each row suits it now.
@@ -86,8 +86,8 @@ def standing_arrays(
     fits = []
     by_pool: dict[int, list[int]] = defaultdict(list)
     for r, ((p, c, *_), units) in enumerate(rows):
-        stamp = stamps[key_of(pools[p])]
-        changed[p] = changed[p] or any(unit.placed_under != stamp for unit in units)
+        known = stamps[key_of(pools[p])]
+        changed[p] = changed[p] or any(unit.placed_under not in known for unit in units)
         factory = factories.get(cells[c].factory)
         fits.append(_suits(pools[p], cells[c]) and factory is not None and allows(pools[p], factory))
         by_pool[p].append(r)

@@ -37,7 +37,7 @@ def new_stamp(case: Case, pool: PoolKey, cell: Cell, slot: Slot) -> Stamp:
         unit_watts=cell.group.unit_watts,
         unit_gpus=cell.group.system.gpus_per_unit,
         unit_nodes=cell.group.system.nodes_per_unit,
-        placed_under=case.stamps[pool],
+        placed_under=case.stamps[pool][0],
         draining_since=None,
     )
 
@@ -175,6 +175,5 @@ def standing_stamp(case: Case, unit: Unit, node: Node, *, restamp: bool) -> Stam
     """The stamp that a standing node should carry: its own, under the pool's present spec where that fits."""
     stamp = node.stamp
     assert stamp is not None
-    if restamp and unit.pool is not None:
-        return replace(stamp, placed_under=case.stamps[unit.pool])
-    return stamp
+    known = case.stamps[unit.pool] if restamp and unit.pool is not None else (stamp.placed_under,)
+    return stamp if stamp.placed_under in known else replace(stamp, placed_under=known[0])

@@ -1,9 +1,13 @@
 """Promise 3: nothing that stands is touched without a rule that says why."""
 
+import gc
 from typing import Any
 
 import pytest
 
+from aifactory.decide import decide
+from aifactory.decide.placed import Placed, nothing_yet
+from aifactory_solver import Problem
 from unit.decide.build import Factory, boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, settled
 
@@ -241,3 +245,15 @@ def test_units_that_are_lost_are_asked_for_again_and_cost_nothing_else() -> None
     it.lose(lost).settle()
     assert untouched(it, before)
     assert it.gpus("a/train", "b/late") == (boxes(4), 0)
+
+
+def test_no_cycles_are_looked_for_while_a_decision_lasts() -> None:
+    on: list[bool] = []
+
+    def placer(problems: tuple[Problem, ...]) -> Placed:
+        on.append(gc.isenabled())
+        return nothing_yet(problems)
+
+    it = cluster(HALVES, pool("a/t"))
+    decide(it.world(), it.now, placer)
+    assert (on, gc.isenabled()) == ([False], True)
