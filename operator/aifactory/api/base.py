@@ -79,6 +79,14 @@ class Model(BaseModel):
         return schema
 
 
+def bound(model: type[Model], field: str) -> int:
+    """Return the most characters or items that a field takes, or its largest number."""
+    for rule in model.model_fields[field].metadata:
+        if (most := getattr(rule, "max_length", getattr(rule, "le", None))) is not None:
+            return int(most)
+    raise ValueError(f"{model.__name__}.{field} has no bound")
+
+
 # Whole numbers and booleans are strict: the API server takes no "5" and no "true" for them either.
 Flag = StrictBool
 Count = Annotated[StrictInt, Field(ge=1, le=10_000)]

@@ -1,11 +1,14 @@
 """Status of a GPUPool: where its GPUs are, or why it waits."""
 
+from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from aifactory.api.base import ATOMIC, Model, Priority, Tally
 from aifactory.api.conditions import Conditions
+from aifactory.api.spans import names_in
 
 
 class Placement(Model):
@@ -29,6 +32,52 @@ class Placement(Model):
     """GPUs on nodes that are ready."""
     watts: Tally
     """IT watts of these units, with overhead."""
+
+
+class MorePlacements(Model):
+    """Units of one system in many places that are alike."""
+
+    factory: Annotated[str, Field(max_length=40)]
+    """Name of the factory."""
+    domains: Annotated[
+        tuple[Annotated[str, Field(max_length=160)], ...], Field(max_length=16384, json_schema_extra=ATOMIC)
+    ] = ()
+    """Paths of the domain instances; hall-2/row-5..9 stands for five of them. None: of more places than a
+    status has room for only the sum is given.
+    """
+    fabric_levels: Annotated[StrictInt, Field(ge=0, le=6)] = 0
+    """How many names of each path, from the left, are the path of its fabric's instance."""
+    system: Annotated[str, Field(max_length=40)]
+    """Name of the accelerator system."""
+    units: Tally
+    """Units placed there in all: as many in each of the places."""
+    nodes: Tally
+    """Nodes of these units."""
+    gpus: Tally
+    """GPUs of these units."""
+    ready_gpus: Tally = 0
+    """GPUs on nodes that are ready."""
+    watts: Tally
+    """IT watts of these units, with overhead."""
+
+    def each(self) -> Iterator[Placement]:
+        """The placements that it stands for, each with its share; those that come first are ready first."""
+        domains = list(islice(chain.from_iterable(map(names_in, self.domains or ("",))), self.units))
+        ready = self.ready_gpus
+        for domain in domains:
+            gpus = self.gpus // len(domains)
+            yield Placement(
+                factory=self.factory,
+                domain=domain,
+                fabric="/".join(domain.split("/")[: self.fabric_levels]),
+                system=self.system,
+                units=self.units // len(domains),
+                nodes=self.nodes // len(domains),
+                gpus=gpus,
+                ready_gpus=min(gpus, ready),
+                watts=self.watts // len(domains),
+            )
+            ready -= min(gpus, ready)
 
 
 class Waiting(Model):
@@ -87,7 +136,11 @@ class GPUPoolStatus(Model):
     placed_under: Annotated[str, Field(max_length=63)] = ""
     """Stamp of the part of the spec under which the units were placed: a later change of it may move them."""
     placements: Annotated[tuple[Placement, ...], Field(max_length=4096, json_schema_extra=ATOMIC)] = ()
-    """Where the units are placed."""
+    """Where the units are placed. Of a pool in more than 512 places the first ones."""
+    more_placements: Annotated[
+        tuple[MorePlacements, ...], Field(max_length=256, json_schema_extra=ATOMIC)
+    ] = ()
+    """The other places of a pool in more than 512, those that are alike together."""
     waiting: Waiting | None = None
     """Why the pool waits for GPUs; left out while it has all it wants."""
     printed: PoolPrinted | None = None
@@ -96,3 +149,10 @@ class GPUPoolStatus(Model):
     """Ready (ready GPUs are at least the minimum), Placed (so are the placed ones) and Provisioned (all
     placed nodes exist); Reconciling and Stalled only while they are true.
     """
+
+    @property
+    def everywhere(self) -> Iterator[Placement]:
+        """All placements, one by one."""
+        yield from self.placements
+        for more in self.more_placements:
+            yield from more.each()

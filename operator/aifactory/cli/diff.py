@@ -32,7 +32,7 @@ def differences(manifests: Manifests, plan: Plan) -> list[Difference]:
     found = []
     for pool in sorted(manifests.pools, key=lambda p: (-p.spec.priority, key_of(p))):
         now: Counter[str] = Counter()
-        for placement in pool.status.placements:
+        for placement in pool.status.everywhere:
             now[f"{placement.factory}/{placement.domain} ({placement.system})"] += placement.gpus
         new: Counter[str] = Counter()
         for placing in plan.placings.get(key_of(pool), ()):

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from aifactory.api.conditions import Condition
+from aifactory.decide.words import cut
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -31,7 +34,7 @@ def conditions(
                 "type": verdict.type,
                 "status": status,
                 "reason": verdict.reason,
-                "message": verdict.message,
+                "message": cut(verdict.message, Condition, "message"),
                 "lastTransitionTime": since,
                 "observedGeneration": generation,
             }

@@ -41,7 +41,7 @@ from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.prices import factory_prices
 from aifactory.decide.refused import is_final
 from aifactory.decide.why import Why, why
-from aifactory.decide.words import counted
+from aifactory.decide.words import counted, listed
 from aifactory.decide.world import PoolKey, Refused, World, Written, key_of
 from aifactory_solver import Explainer, Solution, check, gpus_by_pool
 from aifactory_solver.collector import paused
@@ -194,11 +194,10 @@ def _advice(case: Case, answer: Placed, placed: _Placings, now: datetime) -> dic
     for pool in case.pools:
         then = placings(case, assignment, key_of(pool))
         if _shape(then) != _shape(placed.get(key_of(pool), ())):
-            where = ", ".join(
-                f"{counted(p.units, 'unit')} in {p.factory}/{p.domain}".rstrip("/") for p in then[:5]
+            where = listed(
+                [f"{counted(p.units, 'unit')} in {p.factory}/{p.domain}".rstrip("/") for p in then]
             )
-            more = f" and {counted(len(then) - 5, 'more place')}" if len(then) > 5 else ""
-            advice[key_of(pool)] = f"If nothing were paused it would have {where or 'nothing'}{more}."
+            advice[key_of(pool)] = f"If nothing were paused it would have {where or 'nothing'}."
     return advice
 
 

@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import Any
 
 from aifactory.api.factory import AIFactorySpec
+from aifactory.decide.words import tally
 
 
 def per_day(spec: AIFactorySpec, watts: int) -> tuple[Fraction, Fraction]:
@@ -21,5 +22,5 @@ def energy_status(spec: AIFactorySpec, watts: int) -> dict[str, Any]:
     if spec.energy is not None and spec.energy.price_per_mwh:
         found["costPerDay"] = f"{round(money * 100) // 100}.{round(money * 100) % 100:02}"
     if spec.energy is not None and spec.energy.carbon_grams_per_kwh:
-        found["carbonKilogramsPerDay"] = round(grams / 1000)
+        found["carbonKilogramsPerDay"] = tally(round(grams / 1000))
     return found

@@ -8,7 +8,7 @@ from aifactory.decide.case import Case
 from aifactory.decide.conditions import reason_of
 from aifactory.decide.plan import Action, CallOff, Cause, Delete, Drain, Event, StatusWrite
 from aifactory.decide.refused import REASONS
-from aifactory.decide.words import counted
+from aifactory.decide.words import counted, listed
 from aifactory.decide.world import PoolKey
 
 _LISTED = 3
@@ -73,5 +73,4 @@ def release_events(case: Case, actions: Iterable[Action]) -> tuple[Event, ...]:
 
 
 def _listed(nodes: list[str]) -> str:
-    more = " ..." if len(nodes) > _LISTED else ""
-    return f"{counted(len(nodes), 'node')} ({', '.join(nodes[:_LISTED])}{more})"
+    return f"{counted(len(nodes), 'node')} ({listed(nodes, _LISTED)})"

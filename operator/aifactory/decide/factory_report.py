@@ -6,6 +6,7 @@ from typing import Any
 from aifactory.api import names
 from aifactory.api.catalogue import systems_of
 from aifactory.api.factory import AIFactory
+from aifactory.api.factory_status import FactoryPrinted
 from aifactory.api.quantity import show_power
 from aifactory.decide import refused
 from aifactory.decide.assign import Assignment
@@ -20,7 +21,7 @@ from aifactory.decide.plan import SLOW_START, FactoryPrices, Placing, StatusWrit
 from aifactory.decide.prices import prices_status
 from aifactory.decide.releases import FINAL, hindrance
 from aifactory.decide.unplaced import unplaced
-from aifactory.decide.words import counted
+from aifactory.decide.words import counted, cut, listed, tally
 from aifactory.decide.world import Failure, PoolKey
 
 _TIGHTEST = 3
@@ -66,8 +67,8 @@ def factory_status(
         "observedGeneration": meta.generation,
         "power": {
             "limit": limit,
-            "committed": committed,
-            "reserved": reserved,
+            "committed": tally(committed),
+            "reserved": tally(reserved),
             "free": max(0, limit - reserved),
         },
         "tightest": tightest,
@@ -83,7 +84,7 @@ def factory_status(
             "limit": show_power(limit),
             "committed": show_power(committed),
             "free": show_power(max(0, limit - reserved)),
-            "tightest": _print_tightest(tightest, committed, limit),
+            "tightest": cut(_print_tightest(tightest, committed, limit), FactoryPrinted, "tightest"),
         },
         "conditions": conditions(verdicts, before.get("conditions", []), meta.generation, now),
     }
@@ -106,7 +107,7 @@ def _tightest(case: Case, name: str, ledger: Ledger) -> list[dict[str, Any]]:
             loaded.append((-committed * 10**6 // max(instance.limit, 1), i, instance, committed))
     loaded.sort(key=lambda entry: entry[:2])
     return [
-        {"domain": instance.name, "limit": instance.limit, "committed": committed}
+        {"domain": instance.name, "limit": instance.limit, "committed": tally(committed)}
         for _, _, instance, committed in loaded[:_TIGHTEST]
     ]
 
@@ -213,13 +214,13 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
     systems = systems_of(factory.spec)
     unknown = sorted({racks.system for racks in factory.spec.racks if racks.system not in systems})
     if unknown:
-        found.append(("UnknownSystem", f"No such system: {', '.join(unknown)}. Define it in spec.systems."))
+        found.append(("UnknownSystem", f"No such system: {listed(unknown)}. Define it in spec.systems."))
     limited = [it.domain for it in factory.spec.power.limits]
     lost = {
         "spec.power.limits": [path for path in limited if names.canonical(path) not in layout.by_path],
         "out of service": [it for it in factory.spec.closed if names.canonical(it) not in layout.by_path],
     }
-    if parts := [f"{field}: {_some(paths)}" for field, paths in lost.items() if paths]:
+    if parts := [f"{field}: {listed(paths)}" for field, paths in lost.items() if paths]:
         allowed = "allowed are instances of a domain; all else is followed."
         found.append(("UnknownInstance", f"Found {'; '.join(parts)}; {allowed}"))
     quota, smallest = layout.instances[0].limit, smallest_unit(layout)
@@ -233,14 +234,14 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
         )
     strays = sorted(node.name for node in case.fleet.strays if node.factory == name and not node.stranger)
     if strays:
-        found.append(("Stray", f"Nodes with our labels in no slot of ours: {', '.join(strays[:5])}."))
+        found.append(("Stray", f"Nodes with our labels in no slot of ours: {listed(strays)}."))
     lost = sorted({str(u.pool) for u in units if u.state is State.HELD and u.pool is not None})
     if lost:
         found.append(
             (
                 "PoolsLost",
                 "Units stand for pools that went with their resource definition; apply them again: "
-                f"{', '.join(lost[:5])}{' ...' if len(lost) > 5 else ''}.",
+                f"{listed(lost)}.",
             )
         )
     taken = sorted(node.name for node in case.fleet.strays if node.factory == name and node.stranger)
@@ -249,7 +250,7 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
             (
                 "NameTaken",
                 "Nodes that are not ours have the names of slots here, which are not used and count their "
-                f"power: {', '.join(taken[:5])}.",
+                f"power: {listed(taken)}.",
             )
         )
     gone = [
@@ -263,11 +264,7 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
         found.append(
             (
                 "InTheWay",
-                f"The spec has no rack for {counted(len(gone), 'unit')} here: {', '.join(where[:5])}.",
+                f"The spec has no rack for {counted(len(gone), 'unit')} here: {listed(where)}.",
             )
         )
     return found
-
-
-def _some(paths: list[str]) -> str:
-    return f"{', '.join(paths[:5])}{' ...' if len(paths) > 5 else ''}"

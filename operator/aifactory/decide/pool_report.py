@@ -6,6 +6,7 @@ from typing import Any
 
 from aifactory.api import names
 from aifactory.api.pool import GPUPool
+from aifactory.api.pool_status import PoolPrinted
 from aifactory.api.quantity import show_power
 from aifactory.decide import refused
 from aifactory.decide.actions import completable
@@ -13,10 +14,11 @@ from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.fleet import State, Unit
+from aifactory.decide.places import placements_status
 from aifactory.decide.plan import SLOW_START, Placing, StatusWrite
 from aifactory.decide.releases import FINAL, hindrance
 from aifactory.decide.why import Why
-from aifactory.decide.words import counted
+from aifactory.decide.words import counted, cut, listed, tally
 from aifactory.decide.world import Failure, PoolKey, key_of
 
 
@@ -96,7 +98,7 @@ def pool_facts(
 def _stuck(case: Case, pool: GPUPool, units: list[Unit]) -> tuple[str, str]:
     """Why nothing is done about units that have lost nodes or have to go."""
     names = sorted({unit.slot.factory for unit in units})
-    where = f"Lost nodes, or has to go: {counted(len(units), 'unit')} in {', '.join(names)}"
+    where = f"Lost nodes, or has to go: {counted(len(units), 'unit')} in {listed(names)}"
     paused = {f.metadata.name for f in case.world.factories if f.spec.paused}
     if pool.spec.paused or set(names) <= paused:
         return (
@@ -117,33 +119,19 @@ def pool_status(facts: PoolFacts, stamp: str, now: datetime) -> StatusWrite:
         "gpus": facts.placed,
         "readyGpus": facts.ready,
         "selector": f"{names.LABEL_POOL}={meta.name},{names.LABEL_POOL_NAMESPACE}={facts.key.namespace}",
-        "watts": sum(p.watts for p in facts.placings),
+        "watts": tally(sum(p.watts for p in facts.placings)),
         "placedUnder": stamp,
-        "placements": [_placement(p) for p in facts.placings],
+        **placements_status(facts.placings),
         "printed": {
-            "where": _where(facts.placings),
+            "where": cut(_where(facts.placings), PoolPrinted, "where"),
             "power": show_power(sum(p.watts for p in facts.placings)),
-            "waits": facts.why.printed if facts.why else "",
+            "waits": cut(facts.why.printed, PoolPrinted, "waits") if facts.why else "",
         },
         "conditions": conditions(_verdicts(facts), before.get("conditions", []), meta.generation, now),
     }
     if facts.why:
         status["waiting"] = facts.why.wire()
     return StatusWrite("GPUPool", facts.key.namespace, meta.name, status)
-
-
-def _placement(p: Placing) -> dict[str, Any]:
-    return {
-        "factory": p.factory,
-        "domain": p.domain,
-        "fabric": p.fabric,
-        "system": p.system,
-        "units": p.units,
-        "nodes": p.nodes,
-        "gpus": p.gpus,
-        "readyGpus": p.ready_gpus,
-        "watts": p.watts,
-    }
 
 
 def _where(placings: tuple[Placing, ...]) -> str:

@@ -3,21 +3,24 @@
 from decimal import Context
 from typing import Any, Final
 
+from aifactory.api.base import bound
+from aifactory.api.factory_status import PricesStatus
 from aifactory.decide.case import Case
 from aifactory.decide.plan import FactoryPrices
 from aifactory_solver import ShadowPrices
 
 _MEGAWATT: Final = 1_000_000
-_LISTED: Final = 16  # domains in a status
 
 
 def prices_status(prices: FactoryPrices) -> dict[str, Any]:
     """status.prices: the dearest limits only."""
+    domains = prices.domains[: bound(PricesStatus, "domains")]
+    systems = prices.systems[: bound(PricesStatus, "systems")]
     return {
         "highestPriority": prices.highest,
         "lowestPriority": prices.lowest,
-        "domains": [{"domain": d, "gpusPerMegawatt": gpus} for d, gpus in prices.domains[:_LISTED]],
-        "systems": [{"system": s, "gpusPerUnit": gpus} for s, gpus in prices.systems],
+        "domains": [{"domain": domain, "gpusPerMegawatt": gpus} for domain, gpus in domains],
+        "systems": [{"system": system, "gpusPerUnit": gpus} for system, gpus in systems],
     }
 
 

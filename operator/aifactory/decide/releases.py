@@ -8,6 +8,7 @@ from aifactory.decide.case import Case
 from aifactory.decide.conditions import stamp
 from aifactory.decide.fleet import Unit
 from aifactory.decide.plan import SLOW_START
+from aifactory.decide.words import listed
 from aifactory.decide.world import Node, Written
 
 OVERDUE = "ReleaseOverdue"
@@ -50,7 +51,7 @@ def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, st
         return (
             OVERDUE,
             "Still there 15 minutes after their drain timeout: "
-            f"{', '.join(late[:_LISTED])}{' ...' if len(late) > _LISTED else ''}. "
+            f"{listed(late, _LISTED)}. "
             "Something else holds them, such as a finalizer on the Node or a backend that does not answer.",
         )
     if failure := refused.of_nodes(case, (node.name for unit in units for node in unit.nodes)):

@@ -4,10 +4,11 @@ from dataclasses import dataclass, replace
 
 from aifactory.api.catalogue import systems_of
 from aifactory.api.pool import GPUPool
+from aifactory.api.pool_status import Waiting
 from aifactory.api.quantity import show_power
 from aifactory.decide.case import Case
 from aifactory.decide.standing import allows
-from aifactory.decide.words import counted
+from aifactory.decide.words import counted, cut, listed, tally
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Shortage
 
@@ -33,14 +34,14 @@ class Why:
         """As status.waiting has it."""
         fields = {
             "reason": self.reason,
-            "message": self.message,
+            "message": cut(self.message, Waiting, "message"),
             "factory": self.factory,
             "domain": self.domain,
-            "limit": self.limit,
-            "free": self.free,
-            "needed": self.needed,
-            "shortWatts": self.short_watts,
-            "shortUnits": self.short_units,
+            "limit": tally(self.limit),
+            "free": tally(self.free),
+            "needed": tally(self.needed),
+            "shortWatts": tally(self.short_watts),
+            "shortUnits": tally(self.short_units),
         }
         given = {key: value for key, value in fields.items() if value or key in ("reason", "message")}
         return given if self.held_by_priority is None else {**given, "heldByPriority": self.held_by_priority}
@@ -65,7 +66,7 @@ def why(case: Case, explainer: Explainer, key: PoolKey) -> Why:
     allowed = [f for f in case.world.factories if allows(pool, f)]
     if not allowed:
         names = pool.spec.factories.names
-        wanted = f"none of {', '.join(names)} exists" if names else "no factory matches spec.factories"
+        wanted = f"none of {listed(names)} exists" if names else "no factory matches spec.factories"
         return Why("NoSuchFactory", f"No factory may take the pool: {wanted}.")
     known = {name for f in allowed for name in systems_of(f.spec)}
     if not known & set(pool.spec.systems):
@@ -99,10 +100,10 @@ def _shut(case: Case, pool: GPUPool, allowed: set[str]) -> Why | None:
     factories = sorted({offer.factory for offer in fitting})
     specs = {f.metadata.name: f.spec for f in case.world.factories}
     if all(specs[f].paused for f in factories):
-        return Why("Paused", f"Every factory that has racks for the pool is paused: {', '.join(factories)}.")
+        return Why("Paused", f"Every factory that has racks for the pool is paused: {listed(factories)}.")
     return Why(
         "OutOfService",
-        f"All racks for it are out of service, draining or cannot be driven: {', '.join(factories)}.",
+        f"All racks for it are out of service, draining or cannot be driven: {listed(factories)}.",
     )
 
 

@@ -228,5 +228,5 @@ def claims_of(pool: GPUPool) -> tuple[Claim, ...]:
             watts=p.watts,
             placed_under=pool.status.placed_under,
         )
-        for p in pool.status.placements
+        for p in pool.status.everywhere
     )
