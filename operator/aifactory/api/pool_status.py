@@ -102,8 +102,8 @@ class Waiting(Model):
     short_units: Tally = 0
     """Units that are missing, where units are short and not power."""
     held_by_priority: Priority | None = None
-    """The lowest priority such that the pool would fit if all pools up to it were gone. Left out where it
-    would not fit even then, or where nobody stands in its way.
+    """The lowest priority such that the pool would fit if all pools up to it were gone; of more than 32
+    priorities it is rounded up. Left out where it would not fit even then, or where nobody stands in its way.
     """
     message: Annotated[str, Field(max_length=2048)] = ""
     """The same in words, with the smallest change that would free the pool."""
@@ -156,3 +156,8 @@ class GPUPoolStatus(Model):
         yield from self.placements
         for more in self.more_placements:
             yield from more.each()
+
+    @property
+    def factories(self) -> frozenset[str]:
+        """Names of the factories in which it has placements."""
+        return frozenset([p.factory for p in self.placements] + [p.factory for p in self.more_placements])

@@ -54,10 +54,7 @@ def _finalizers(case: Case) -> list[Action]:
         held = names.FINALIZER in meta.finalizers
         if meta.deletion_timestamp is None and not held:
             actions.append(Finalizer("GPUPool", meta.namespace, meta.name, add=True))
-        stands = {p.factory for p in pool.status.placements} | {
-            p.factory for p in pool.status.more_placements
-        }
-        unseen = stands & case.world.unknown
+        unseen = pool.status.factories & case.world.unknown
         if meta.deletion_timestamp is not None and held and key_of(pool) not in owned and not unseen:
             actions.append(Finalizer("GPUPool", meta.namespace, meta.name, add=False))
     for it in case.world.refused:

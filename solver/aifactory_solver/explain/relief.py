@@ -13,7 +13,8 @@ from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.search import fits
 from aifactory_solver.strict.space import Space
 
-_STEPS = 32  # priorities up to which others are thought away, at most
+_STEPS = 32  # priorities that are told apart; of more than that
+_COARSE = 4  # steps from the lowest to the highest are, or a few more
 
 Amounts = dict[int, int]  # domain -> watts more, or cell -> slots more
 
@@ -75,8 +76,7 @@ class Relief:
         """The lowest priority such that an ask fits where all other pools up to it are gone.
 
         Whether or not they may be taken from, and with what is planned for them. None where an ask fits as it
-        is, or not even with all others gone. Of very many priorities only some are looked at: then it is the
-        lowest of those.
+        is, or not even with all others gone. Very many priorities are rounded up.
         """
         low, high = -1, self._steps.size
         layout, known = self.layout, list[tuple[int, int]]()
@@ -113,10 +113,17 @@ class Relief:
 
     @cached_property
     def _steps(self) -> Ints:
-        """Priorities that are looked at, ascending."""
+        """Priorities that are looked at, ascending; of very many a coarse grid that takes all.
+
+        It depends on the least and the greatest alone, so that a pool that comes or goes hardly changes what
+        is said of those that it has nothing to do with.
+        """
         values = np.unique(self._held[0])
-        few = np.linspace(0, values.size - 1, min(values.size, _STEPS)).round().astype(np.int64)
-        return np.asarray(values[few])
+        if values.size <= _STEPS:
+            return values
+        low, high = int(values[0]), int(values[-1])
+        step = 1 << ((high - low) // _COARSE).bit_length()
+        return np.minimum(np.arange(low // step * step, high + step, step), np.iinfo(np.int32).max)
 
     def _without(self, step: int) -> Space:
         """The room once all are gone up to a step's priority."""
