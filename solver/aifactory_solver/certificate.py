@@ -19,6 +19,7 @@ from aifactory_solver.relax.engine import Aim, Engine, aim_at_all
 from aifactory_solver.relax.relaxation import Relaxation, relax
 from aifactory_solver.relax.shadow import ShadowPrices, shadow_prices
 from aifactory_solver.relax.simplex import simplex
+from aifactory_solver.relax.worth import tried
 from aifactory_solver.strict.forest import Forest
 
 _EXACT = 50_000  # iterations for an exact answer: about five seconds
@@ -122,6 +123,8 @@ class Certifier:
             more = self.bound(problem.priority > stopped, rest) - int(self.served[rest].sum())
         movable = Question(problem, self.left, self.slots, np.flatnonzero(self.open))
         prices = shadow_prices(movable, self.forest, self.solution, self.served, self.band)
+        if prices is not None:
+            prices = tried(prices, problem, self.solution, self.xp)
         return Certificate(
             bands=tuple(found),
             proved_through=through,

@@ -3,6 +3,8 @@
 from decimal import Context
 from typing import Any, Final
 
+import numpy as np
+
 from aifactory.api.base import bound
 from aifactory.api.factory_status import PricesStatus
 from aifactory.decide.case import Case
@@ -26,17 +28,18 @@ def prices_status(prices: FactoryPrices) -> dict[str, Any]:
 
 def factory_prices(case: Case, prices: ShadowPrices | None) -> dict[str, FactoryPrices]:
     """The prices of each factory that has any."""
-    if prices is None:
+    if prices is None or prices.serves_watt is None or prices.serves_unit is None:
         return {}
+    # What was tried and brings nobody in is worth nothing to anybody, whatever a relaxation makes of it.
+    watt = np.where(prices.serves_watt, prices.watt, 0.0)
+    unit = np.where(prices.serves_unit, prices.unit, 0.0)
     found = {}
     for f, (name, layout) in enumerate(case.layouts.items()):
         first = case.first_domain[name]
-        domains = {
-            it.name: float(prices.watt[first + i]) * _MEGAWATT for i, it in enumerate(layout.instances)
-        }
+        domains = {it.name: float(watt[first + i]) * _MEGAWATT for i, it in enumerate(layout.instances)}
         systems: dict[str, float] = {}
         for s, (system, _) in enumerate(case.systems):
-            systems[system] = max(systems.get(system, 0.0), float(prices.unit[f, s]))
+            systems[system] = max(systems.get(system, 0.0), float(unit[f, s]))
         if any(domains.values()) or any(systems.values()):
             found[name] = FactoryPrices(prices.highest, prices.lowest, _dearest(domains), _dearest(systems))
     return found

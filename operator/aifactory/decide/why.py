@@ -119,23 +119,25 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
             f"{pool.spec.gpus} GPUs are {counted(-(-pool.spec.gpus // gpus), 'unit')} of {system}, "
             f"fewer than the {spread.at_least} places to spread over.",
         )
-    power = show_power(shortage.units * shortage.unit_watts)
-    asked = f"needs {counted(shortage.units, 'more unit')} of {system} ({power})"
+    all_of_it = shortage.whole or shortage
+    power = show_power(all_of_it.units * all_of_it.unit_watts)
+    asked = f"needs {counted(all_of_it.units, 'more unit')} of {system} ({power})"
     unread = any(refused.kind == "AIFactory" for refused in case.world.refused)  # may have room one day
     if not unread and shortage.most + case.blocked.get(case.systems[shortage.system], 0) < shortage.units:
+        slots = f"slots for {shortage.most}" if shortage.most else "no slot for it"
         return Why(
             "NeverFits",
-            f"It {asked}; even with nothing else there, its topology finds slots for {shortage.most}.",
-            short_units=shortage.units - shortage.most,
+            f"It {asked}; even with nothing else there, its topology finds {slots}.",
+            short_units=all_of_it.units - all_of_it.most,
         )
-    change = _change(case, shortage) if shortage.near >= 0 else ""
+    message = f"It {asked}{_room(shortage)} {_fits_if(case, shortage)}"
     if shortage.raises and not shortage.units_short:
         domain, short = shortage.raises[0]
         factory, instance = case.layout_domain(domain)
         free = max(0, shortage.left[domain])
         return Why(
             "InsufficientPower",
-            f"It {asked}; there is room for {shortage.fits}. It would fit if {change}.",
+            message,
             factory=factory,
             domain=instance.name,
             limit=instance.limit,
@@ -144,25 +146,39 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
             short_watts=short,
         )
     if shortage.near < 0:
-        where = f"{counted(shortage.units, 'slot')} were free in a place of its topology"
-        return Why(
-            "InsufficientUnits",
-            f"It {asked}; there is room for none. It would fit if {where}.",
-            short_units=shortage.units,
-        )
+        return Why("InsufficientUnits", message, short_units=all_of_it.units)
     factory, instance = case.layout_domain(shortage.near)
     return Why(
         "InsufficientUnits",
-        f"It {asked}; there is room for {shortage.fits}. It would fit if {change}.",
+        message,
         factory=factory,
         domain=instance.name,
-        short_units=shortage.units_short or shortage.units - shortage.fits,
+        short_units=all_of_it.units_short or all_of_it.units - all_of_it.fits,
     )
+
+
+def _room(shortage: Shortage) -> str:
+    """How much of a minimum would fit already; growth takes all the room that there is."""
+    if shortage.whole is not None:
+        return "."
+    return f"; there is room for {shortage.fits if shortage.near >= 0 else 'none'}."
+
+
+def _fits_if(case: Case, shortage: Shortage) -> str:
+    """The change that was found, for the next unit and for all of them where growth waits."""
+    if shortage.whole is None:
+        return f"It would fit if {_change(case, shortage)}."
+    first = "next one" if shortage.units == 1 else f"next {shortage.units}"
+    text = f"The {first} would fit if {_change(case, shortage)}"
+    if shortage.whole.near < 0 or shortage.whole.most < shortage.whole.units:
+        return f"{text}."
+    return f"{text}; all {shortage.whole.units} if {_change(case, shortage.whole)}."
 
 
 def _held(reason: Why, shortage: Shortage) -> Why:
     """The same reason, with whose room would do; names no pool."""
-    held, missing = shortage.held_by_priority, shortage.units - shortage.fits
+    all_of_it = shortage.whole or shortage
+    held, missing = shortage.held_by_priority, all_of_it.units - all_of_it.fits
     if held is None or reason.reason == "NeverFits":
         return reason
     room = f"Room for the missing {counted(missing, 'unit')} is held by pools of priority {held} or lower."
@@ -170,6 +186,8 @@ def _held(reason: Why, shortage: Shortage) -> Why:
 
 
 def _change(case: Case, shortage: Shortage) -> str:
+    if shortage.near < 0:
+        return f"{counted(shortage.units, 'slot')} were free in a place of its topology"
     parts = []
     for domain, units in shortage.slots:
         factory, instance = case.layout_domain(domain)

@@ -5,17 +5,18 @@ least, and the limits that are then exceeded are those to raise. Of several ways
 taken that the own search of the engine confirms, lowered until less of any part of it would not do.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from aifactory_solver.explain.relief import Amounts, Relief
+from aifactory_solver.explain.relief import Relief
 from aifactory_solver.explain.stretch import Stretch, Target
 from aifactory_solver.problem import Array, Ints, Problem, Solution, Topology
 from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.places import Ask, Finder
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.search import most
+from aifactory_solver.strict.trial import Amounts
 
 _OPTIONS = 4  # places that are tried for each packed pool, the roomiest first
 _ENDLESS = np.iinfo(np.int64).max // 4
@@ -35,7 +36,8 @@ class Shortage:
     near: int  # the first such domain, else one where the pool would stand; -1 if no change lets it in
     most: int  # units for which there would be slots if nothing else stood anywhere and power did not matter
     left: dict[int, int]  # domain -> watts that are free there now, for the limits to raise
-    held_by_priority: int | None  # see `Relief.held_by`
+    held_by_priority: int | None = None  # see `Relief.held_by`
+    whole: "Shortage | None" = None  # of growth: what all its missing units lack, where they are more
 
 
 _Way = list[tuple[Target, int]]  # a way to stand: so many units on each target
@@ -62,11 +64,7 @@ class Explainer:
         vacant_free = np.where(problem.cell_open, problem.cell_units, 0)
         self.vacant = Finder(room, np.full_like(problem.limit, _ENDLESS), vacant_free)
         self._vacant_slots = vacant_free > 0
-        for r in np.flatnonzero(solution.kept != problem.row_units).tolist():
-            room.keep(r, int(solution.kept[r]))
-        columns = (solution.new_pool, solution.new_cell, solution.new_units)
-        for p, c, n in zip(*(column.tolist() for column in columns), strict=True):
-            room.add(p, {c: n})
+        room.follow(solution)
         self.now = Finder.over(room.space)
         self._cells: dict[tuple[int, int], Ints] = {}
         self._spots: dict[tuple[int, int, int], dict[int, list[int]]] = {}
@@ -75,25 +73,34 @@ class Explainer:
         self._stretch, self._relief = Stretch(room), Relief(room)
 
     def explain(self, pool: int) -> Shortage:
-        """What the pool's minimum lacks, or its growth where the minimum is served."""
+        """What the pool's minimum lacks, or the next unit of its growth where the minimum is served."""
         asks = self._asks(pool)
         if not asks:
-            return Shortage(-1, 0, 0, 0, (), 0, (), -1, 0, {}, None)
-        held_by = self._relief.held_by(pool, asks)
+            return Shortage(-1, 0, 0, 0, (), 0, (), -1, 0, {})
+        first = [self._next(ask) for ask in asks]
+        found = self._lacks(first)
+        whole = next(ask for ask in asks if ask.system == found.system)
+        if whole.units > found.units:
+            found = replace(found, whole=self._lacks([whole]))
+        return replace(found, held_by_priority=self._relief.held_by(pool, asks))
+
+    def _lacks(self, asks: list[Ask]) -> Shortage:
+        """What the nearest of some asks of one pool lacks."""
         options = [changes for ask in asks if (changes := self._changes(ask))]
         while options:
             best = min(options, key=lambda changes: _cost(changes[0]))
             change = best.pop(0)
             least = self._relief.least(change.ask, change.watts, change.slots)
             if least is not None:
-                return self._shortage(change, *least, held_by)
+                return self._shortage(change, *least)
             options = [changes for changes in options if changes]
         ask = asks[0]
         watts = self.layout.watts[ask.system][self.layout.cell_factory[int(self._usable(ask)[0])]]
         slots = self._most(ask)
-        return Shortage(ask.system, ask.units, 0, watts, (), ask.units, (), -1, slots, {}, held_by)
+        return Shortage(ask.system, ask.units, 0, watts, (), ask.units, (), -1, slots, {})
 
     def _asks(self, pool: int) -> list[Ask]:
+        """What would serve its minimum, or all its wish where that is served."""
         layout, held = self.layout, self.room.places(pool)
         stands = {layout.cell_system[c] for c in held}
         have, asks = sum(held.values()), []
@@ -107,6 +114,13 @@ class Explainer:
             if len(self._usable(ask)):
                 asks.append(ask)
         return asks
+
+    def _next(self, ask: Ask) -> Ask:
+        """A minimum as it is; of growth one unit more than fits."""
+        least = max(self.layout.least(ask.pool, ask.system), self.layout.spread[ask.pool])
+        if ask.units == 1 or sum(ask.beside.values()) < least:
+            return ask
+        return replace(ask, units=min(ask.units, most(self.now, ask) + 1))
 
     def _changes(self, ask: Ask) -> list[_Change]:
         """What would let an ask in, for each way to stand; the fewest slots, then the fewest watts first."""
@@ -126,7 +140,7 @@ class Explainer:
         whole = Ask(ask.pool, ask.system, ask.units + beside, {}, {})
         return max(0, most(self.vacant, whole) - beside)
 
-    def _shortage(self, change: _Change, watts: Amounts, slots: Amounts, held_by: int | None) -> Shortage:
+    def _shortage(self, change: _Change, watts: Amounts, slots: Amounts) -> Shortage:
         layout, ask, by_domain = self.layout, change.ask, dict[int, int]()
         for cell, n in slots.items():
             domain = layout.cell_domain[cell]
@@ -146,7 +160,6 @@ class Explainer:
             near=near,
             most=change.most,
             left={d: self.room.space.left[d] for d, _ in raises},
-            held_by_priority=held_by,
         )
 
     # Ways to stand

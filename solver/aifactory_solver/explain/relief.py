@@ -12,35 +12,10 @@ from aifactory_solver.strict.places import Ask, Finder
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.search import fits
 from aifactory_solver.strict.space import Space
+from aifactory_solver.strict.trial import Amounts, Trial
 
 _STEPS = 32  # priorities that are told apart; of more than that
 _COARSE = 4  # steps from the lowest to the highest are, or a few more
-
-Amounts = dict[int, int]  # domain -> watts more, or cell -> slots more
-
-
-class _Trial(Space):
-    """A room in which single limits and cells can be made larger."""
-
-    def widen(self, domain: int, watts: int) -> None:
-        """Let one domain carry so many watts more, those above it as many as before."""
-        factory = self.layout.factory[domain]
-        self.left[domain] += watts
-        self._log.append(domain)
-        self._now = self._last[factory] = self._now + 1
-        if watts > 0:
-            self._rise[factory] = self._now
-
-    def extend(self, cell: int, slots: int) -> None:
-        """Let one cell have so many slots more."""
-        self.use(cell, -slots, 0)
-
-    def change(self, watts: Amounts, slots: Amounts, sign: int) -> None:
-        """Make many larger at once, or take that back."""
-        for domain, more in watts.items():
-            self.widen(domain, sign * more)
-        for cell, more in slots.items():
-            self.extend(cell, sign * more)
 
 
 class Relief:
@@ -48,7 +23,7 @@ class Relief:
 
     def __init__(self, room: Room) -> None:
         self.room, self.layout, self.problem = room, room.layout, room.problem
-        self._trials: dict[int, _Trial] = {}  # by system, so that none keeps up with changes for another
+        self._trials: dict[int, Trial] = {}  # by system, so that none keeps up with changes for another
         self._spaces = {-1: room.space}  # by step: the room without all up to its priority
         self._known: dict[tuple[Any, ...], list[tuple[int, int]]] = {}  # of pools alike: (minimum, step)
 
@@ -58,7 +33,7 @@ class Relief:
         Limits are raised to what whole units need there, so a raise is lowered by whole units.
         """
         if ask.system not in self._trials:
-            self._trials[ask.system] = _Trial(self.layout, self.room.left, self.room.free)
+            self._trials[ask.system] = Trial(self.layout, self.room.left, self.room.free)
         trial, watts, slots = self._trials[ask.system], dict(watts), dict(slots)
         trial.change(watts, slots, 1)
         finder = Finder.over(trial)

@@ -111,9 +111,13 @@ class Stretch:
                     rest -= n
                 else:
                     heappop(light)
-            if rest:
-                # No slot is left either: more of them where the limits are exceeded least.
-                cell = self._lightest(target.every.copy(), used)
-                place(cell, rest)
-                short[cell] = short.get(cell, 0) + rest
+            # No slot is left either: more of them where no limit is exceeded, the rest where it is least.
+            every = target.every.copy()
+            while rest:
+                cell = self._lightest(every, used)
+                room = min([left[d] - used.get(d, 0) for d in layout.chains[cell]])
+                n = min(rest, room // layout.cell_watts[cell]) if room >= layout.cell_watts[cell] else rest
+                place(cell, n)
+                short[cell] = short.get(cell, 0) + n
+                rest -= n
         return used, short

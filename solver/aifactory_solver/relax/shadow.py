@@ -45,6 +45,8 @@ class ShadowPrices:
         Floats  # (F, S) GPUs for a unit more of a system in a factory, at the best place, limits as they are
     )
     bound: float  # GPUs of pools with these priorities that could be placed anew, at most
+    serves_watt: Bools | None = None  # (D,) a MW more was tried, and lets one of them in
+    serves_unit: Bools | None = None  # (F, S) so was a unit more; None where nothing was tried
 
 
 def shadow_prices(

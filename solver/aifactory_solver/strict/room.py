@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from aifactory_solver.problem import Ints
+from aifactory_solver.problem import Ints, Solution
 from aifactory_solver.strict.beneath import Beneath
 from aifactory_solver.strict.forest import Forest
 from aifactory_solver.strict.guide import Guide
@@ -148,6 +148,14 @@ class Room:
             if n:
                 self._done.append((pool, cell, n))
                 self._give(pool, cell, n)
+
+    def follow(self, solution: Solution) -> None:
+        """Keep and give all that a solution says."""
+        for r in np.flatnonzero(solution.kept != self.problem.row_units).tolist():
+            self.keep(r, int(solution.kept[r]))
+        columns = (solution.new_pool, solution.new_cell, solution.new_units)
+        for p, c, n in zip(*(column.tolist() for column in columns), strict=True):
+            self.add(p, {c: n})
 
     def drop_new(self, pool: int) -> None:
         """Take a pool's new units back."""

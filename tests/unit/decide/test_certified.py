@@ -191,7 +191,7 @@ def test_prices_go_with_the_certificate_and_with_the_last_pool_that_waits() -> N
 
 
 def test_a_status_names_the_dearest_limits_only_and_a_plan_all() -> None:
-    it = cluster(factory("dfw", halls=40, hall=10, boxes=2), pool("a/t", boxes(45), at_least=boxes(45)))
+    it = cluster(factory("dfw", halls=40, hall=10, boxes=2), pool("a/t", boxes(41)))
     plan = cycle(it, proved)
     assert len(it.statuses["dfw"]["prices"]["domains"]) == 16
     assert len(plan.prices["dfw"].domains) == 40

@@ -1,6 +1,7 @@
 """The change that is named frees the pool, none of it is too much, and no free slot is said to be missing."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from aifactory_solver.problem import Ints, Problem, Topology
 from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.places import Ask, Finder
 from aifactory_solver.strict.room import Room
-from aifactory_solver.strict.search import fits
+from aifactory_solver.strict.search import find, fits
 from unit.solver.build import World
 from unit.solver.draft import CHANGES
 from unit.solver.halls import hall, two_halls
@@ -70,13 +71,44 @@ def test_so_it_is_in_hard_worlds(batch: int) -> None:
         exactly(hard(seed))
 
 
+def both(short: Shortage) -> list[Shortage]:
+    """What is said of the next unit, and of all that is missing."""
+    return [short] if short.whole is None else [short, short.whole]
+
+
+def stands_then(problem: Problem, explainer: Explainer, pool: int, short: Shortage) -> int:
+    """Units that the pool gets beside the plan once the change is made, counted by hand."""
+    limit, units = problem.limit.copy(), problem.cell_units.copy()
+    for domain, watts in short.raises:
+        limit[domain] += watts
+    for domain, slots in short.slots:
+        units[cell_of(problem, domain, short.system)] += slots
+    before, room = explainer.room, Room(Layout(replace(problem, limit=limit, cell_units=units), np))
+    for row, kept in enumerate(before.kept.tolist()):
+        room.keep(row, kept)
+    for other, placed in list(before.new.items()):
+        room.add(other, placed)
+    ask = Ask(pool, short.system, short.units, room.places(pool), {})
+    found = find(Finder.over(room.space), ask) or {}
+    left = room.left.copy()
+    for cell, n in found.items():
+        assert n <= room.free[cell]
+        domain = int(problem.cell_domain[cell])
+        while domain >= 0:
+            left[domain] -= n * problem.cell_watts[cell]
+            assert left[domain] >= 0
+            domain = int(problem.parent[domain])
+    return sum(found.values())
+
+
 def exactly(problem: Problem) -> None:
     room, explainer, waiting = explained(problem)
-    for pool in waiting:
-        short = explainer.explain(pool)
+    shorts = [(pool, short) for pool in waiting for short in both(explainer.explain(pool))]
+    for pool, short in shorts:
         if short.near < 0:
             continue
         raises, slots = dict(short.raises), dict(short.slots)
+        assert stands_then(problem, explainer, pool, short) == short.units
         assert short.left == {domain: room.space.left[domain] for domain in raises}
         assert short.units_short == sum(slots.values())
         assert lets_in(room, pool, short, raises, slots)
@@ -164,6 +196,51 @@ def test_a_pools_own_room_is_not_in_its_way() -> None:
     assert shortage(made, "p").held_by_priority == 5
     made.pools["p"].gpus = 11
     assert shortage(made, "p").held_by_priority is None
+
+
+def test_who_comes_and_goes_elsewhere_does_not_change_whose_room_would_do() -> None:
+    """Of very many priorities too: fifty stand in one place, and some of fifty in another one go."""
+    made = World().factory("a", 60).factory("b").slots("a", 60).slots("b", 60)
+    for number in range(50):
+        made.pool(f"a{number}", 1, priority=2 * number).stands(f"a{number}", "a", 1)
+        made.pool(f"b{number}", 1, priority=2 * number + 1).stands(f"b{number}", "b", 1)
+    for number in range(20):
+        made.pool(f"p{number}", 11 + 2 * number, priority=50, factories=("a",))
+    before = held(made)
+    assert None not in before
+    for gone in (3, 17, 24, 31, 44):
+        made.rows = [row for row in made.rows if row.pool != f"b{gone}"]
+        del made.pools[f"b{gone}"]
+        assert held(made) == before
+
+
+def held(made: World) -> list[int | None]:
+    """Whose room would let in each pool that waits."""
+    problem = made.problem()
+    explainer = Explainer(problem, solve(problem))
+    waiting = [i for i, name in enumerate(made.pools) if name.startswith("p")]
+    return [explainer.explain(i).held_by_priority for i in waiting if explainer.room.held(i) == 0]
+
+
+# Growth
+
+
+def test_growth_says_what_the_next_unit_lacks_and_what_all_do() -> None:
+    made = World().factory("a", 15).slots("a", 2, "node").pool("p", 24, minimum=0, systems=("node",))
+    short = shortage(made.stands("p", "a", 1), "p")
+    assert (short.units, short.most, short.raises, short.units_short) == (1, 1, ((0, 5),), 0)
+    assert short.whole is not None
+    assert (short.whole.units, short.whole.most) == (2, 1)
+
+
+def test_missing_slots_are_asked_for_where_power_is_left() -> None:
+    """Two places with two full slots each, and power for a third: one more in each, and no watt."""
+    made = World().factory("a")
+    for name in ("a/pdu-1", "a/pdu-2"):
+        made.domain(name, 35).slots(name, 2, "node").pool(f"in-{name[-1]}", 8, systems=("node",), priority=9)
+        made.stands(f"in-{name[-1]}", name, 1)
+    short = shortage(made.pool("p", 32, systems=("node",)), "p")
+    assert (short.raises, sorted(units for _, units in short.slots)) == ((), [1, 1])
 
 
 # Spread

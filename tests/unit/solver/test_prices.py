@@ -12,6 +12,11 @@ from aifactory_solver.certificate import Certifier
 from aifactory_solver.problem import Ints, Problem
 from aifactory_solver.relax.shadow import ShadowPrices
 from aifactory_solver.relax.simplex import simplex
+from aifactory_solver.relax.worth import MEGAWATT
+from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.places import Ask, Finder
+from aifactory_solver.strict.room import Room
+from aifactory_solver.strict.search import find
 from unit.solver.build import World
 from unit.solver.halls import hall
 from unit.solver.worlds import hard, worlds
@@ -195,3 +200,52 @@ def test_no_price_is_above_what_a_unit_could_serve() -> None:
             most = float((problem.system_gpus[problem.cell_system] / problem.cell_watts).max())
             assert found.watt.max() <= most + 1e-6
             assert found.unit.max() <= problem.system_gpus.max() + 1e-6
+
+
+# What was tried
+
+
+def lets_in(problem: Problem, plan: Solution, found: ShadowPrices) -> bool:
+    """Whether a minimum of the priced priorities fits beside a plan, by placing it."""
+    room = Room(Layout(problem, np))
+    room.follow(plan)
+    target = (problem.priority <= found.highest) & (problem.priority >= found.lowest) & ~problem.frozen
+    for p in np.flatnonzero(target & (np.asarray(room.gpus_of) < problem.minimum)).tolist():
+        held = room.places(p)
+        for s in problem.systems[p]:
+            units = room.layout.least(p, s) - sum(held.values())
+            ask = Ask(p, s, units, held, {})
+            if units > 0 and room.system(p) in (None, s) and find(Finder.over(room.space), ask) is not None:
+                return True
+    return False
+
+
+@some
+@given(worlds(pools=8))
+def test_what_is_said_to_serve_does_once_it_is_there(problem: Problem) -> None:
+    plan = solve(problem)
+    found = certify(problem, plan).prices
+    if found is None:
+        return
+    assert found.serves_watt is not None
+    assert found.serves_unit is not None
+    for d in np.flatnonzero(found.watt).tolist():
+        raised = problem.limit.copy()
+        raised[d] += MEGAWATT
+        assert found.serves_watt[d] == lets_in(replace(problem, limit=raised), plan, found)
+    for f, s in np.argwhere(found.serves_unit).tolist():
+        more = (problem.cell_system == s) & (problem.factory[problem.cell_domain] == f)
+        assert lets_in(replace(problem, cell_units=problem.cell_units + more), plan, found)
+
+
+def test_power_that_is_only_half_of_what_is_short_serves_nobody() -> None:
+    """Two halls with four slots and power for four: a pool that lacks one needs a slot and power for it."""
+    made = World().factory("a")
+    for name in ("a/hall-1", "a/hall-2"):
+        made.domain(name, 49).slots(name, 4, "node")
+    made.pool("high", 24, priority=10, systems=("node",)).pool("p", 48, systems=("node",))
+    found = prices(made)
+    assert found is not None
+    assert found.watt.any()
+    assert found.serves_watt is not None
+    assert not found.serves_watt.any()
