@@ -111,4 +111,6 @@ def _own(entry: "SystemSpec", base: System | None) -> System:
         )
     if given.get("unit", base.unit) != base.unit:
         given.setdefault("max_watts", None)  # a node's figure says nothing of a rack
-    return replace(base, **given, node_labels=MappingProxyType({**base.node_labels, **entry.node_labels}))
+    if "node_labels" in entry.model_fields_set:
+        given["node_labels"] = MappingProxyType(entry.node_labels)
+    return replace(base, **given)

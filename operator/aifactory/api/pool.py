@@ -124,6 +124,10 @@ class Taint(Model):
     """What happens to pods that do not tolerate it: NoSchedule, PreferNoSchedule or NoExecute."""
 
 
+# For a startup taint s: it is one of nodeTaints too.
+_TWICE = "self.nodeTaints.exists(t, t.key == s.key && t.effect == s.effect)"
+
+
 class GPUPoolSpec(Model):
     """The wish."""
 
@@ -137,6 +141,16 @@ class GPUPoolSpec(Model):
             reason="FieldValueDuplicate",
         ),
         *checks.POOL_LABELS,
+        Rule(
+            "a taint may not be in both nodeTaints and startupTaints",
+            lambda spec: sorted(
+                {f"{t.key}:{t.effect}" for t in spec.startup_taints}
+                & {f"{t.key}:{t.effect}" for t in spec.node_taints}
+            ),
+            f"!has(self.nodeTaints) || !has(self.startupTaints) || !self.startupTaints.exists(s, {_TWICE})",
+            f"self.startupTaints.filter(s, {_TWICE}).map(s, s.key + ':' + s.effect)[0]",
+            at=".startupTaints",
+        ),
     )
 
     gpus: Gpus
@@ -174,7 +188,15 @@ class GPUPoolSpec(Model):
     node_taints: Annotated[
         tuple[Taint, ...], Field(max_length=32, json_schema_extra=list_map("key", "effect"))
     ] = ()
-    """Taints for the pool's nodes; an edit reaches standing nodes too."""
+    """Taints for the pool's nodes; an edit reaches standing nodes too. One that somebody takes off a node
+    stays off there.
+    """
+    startup_taints: Annotated[
+        tuple[Taint, ...], Field(max_length=32, json_schema_extra=list_map("key", "effect"))
+    ] = ()
+    """Taints that a new node has when it is ordered, for an agent to take off once it is ready there, such
+    as node.cilium.io/agent-not-ready. They are never put back, and an edit is for new nodes only.
+    """
     paused: Flag = False
     """True: keep what the pool holds and order nothing; its planned place is only reported. Default:
     false.

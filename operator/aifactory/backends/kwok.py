@@ -131,9 +131,12 @@ def node_body(wish: NodeWish, mandate: Mandate) -> Object:
         "kind": NODE.name,
         "metadata": {
             "name": name,
-            "labels": dict(wish.labels),
+            "labels": {**wish.first_labels, **wish.labels},
             "annotations": {**wish.annotations, **KWOK, **said},
         },
-        "spec": {"providerID": f"kwok://{name}", "taints": [taint_body(taint) for taint in wish.taints]},
+        "spec": {
+            "providerID": f"kwok://{name}",
+            "taints": [*map(taint_body, wish.taints + wish.first_taints)],
+        },
         "status": {"capacity": capacity, "allocatable": capacity},
     }

@@ -110,14 +110,22 @@ def relabel_patch(obj: Object, change: Relabel) -> Object:
         }
     }
     present = obj.get("spec", {}).get("taints", [])
-    taints = merged_taints(present, change.wish.taints, change.stale_taints)
+    taints = merged_taints(present, change.wish.taints, change.stale_taints, change.new_taints)
     if taints != present:
         patch["spec"] = {"taints": taints}
     return patch
 
 
-def merged_taints(present: list[Object], wanted: Iterable[Taint], stale: Collection[str]) -> list[Object]:
+def merged_taints(
+    present: list[Object],
+    wanted: Iterable[Taint],
+    stale: Collection[str],
+    new: Collection[Taint] | None = None,
+) -> list[Object]:
     """The whole taint list with our own keys as wanted, and everybody else's taints as they are.
+
+    Of the wanted ones that are not there only the new ones are added, where these are told apart: the others
+    were taken off.
 
     Admission and the node lifecycle controller write to the same list, and theirs carry `timeAdded`, from
     which evictions are timed: their entries are kept unread.
@@ -133,8 +141,12 @@ def merged_taints(present: list[Object], wanted: Iterable[Taint], stale: Collect
             and entry.get("value", "") == ours[entry["key"], entry["effect"]].value
         )
     ]
-    there = {(entry["key"], entry["effect"]) for entry in kept}
-    return kept + [taint_body(taint) for place, taint in ours.items() if place not in there]
+    before, there = ({(entry["key"], entry["effect"]) for entry in some} for some in (present, kept))
+    return kept + [
+        taint_body(taint)
+        for place, taint in ours.items()
+        if place not in there and (new is None or place in before or taint in new)
+    ]
 
 
 def taint_body(taint: Taint) -> Object:

@@ -40,6 +40,8 @@ class NodeWish:
     taints: tuple[Taint, ...]
     resource: str
     devices: int
+    first_labels: Mapping[str, str] = field(default_factory=dict)  # set with the order and never again
+    first_taints: tuple[Taint, ...] = ()  # likewise
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Relabel:
     wish: NodeWish
     stale_labels: tuple[str, ...]
     stale_taints: tuple[str, ...]
+    new_taints: tuple[Taint, ...] | None = None  # all; else others that are missing were taken off
 
 
 class Cause(StrEnum):

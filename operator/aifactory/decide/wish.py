@@ -46,7 +46,6 @@ def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: S
     """Labels, annotations, taints and capacity of a node of a pool."""
     slot = stamp.slot
     labels = {
-        **(system.node_labels if system else {}),
         **pool.spec.node_labels,
         names.LABEL_MANAGED: names.FIELD_MANAGER,
         names.LABEL_FACTORY: slot.factory,
@@ -62,11 +61,14 @@ def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: S
     }
     if factory.spec.region:
         labels["topology.kubernetes.io/region"] = factory.spec.region
-    taints = tuple(Taint(t.key, t.value, t.effect) for t in pool.spec.node_taints)
+    taints, first_taints = (
+        tuple(Taint(t.key, t.value, t.effect) for t in some)
+        for some in (pool.spec.node_taints, pool.spec.startup_taints)
+    )
     stamp = replace(
         stamp,
         label_keys=tuple(sorted(pool.spec.node_labels)),
-        taint_keys=tuple(sorted({taint.key for taint in taints})),
+        taints=tuple(sorted(map(_spelled, taints))),
     )
     return NodeWish(
         slot=slot,
@@ -75,6 +77,8 @@ def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: S
         taints=taints,
         resource=system.resource_name if system else "",
         devices=system.devices_per_node if system else 0,
+        first_labels=system.node_labels if system else {},
+        first_taints=first_taints,
     )
 
 
@@ -96,7 +100,7 @@ def annotations_of(stamp: Stamp) -> dict[str, str]:
         names.ANNOTATION_NODES: str(stamp.unit_nodes),
         names.ANNOTATION_PLACED_UNDER: stamp.placed_under,
         names.ANNOTATION_LABEL_KEYS: ",".join(stamp.label_keys),
-        names.ANNOTATION_TAINT_KEYS: ",".join(stamp.taint_keys),
+        names.ANNOTATION_TAINT_KEYS: ",".join(stamp.taints),
     }
 
 
@@ -123,7 +127,7 @@ def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | N
             draining_for=annotations.get(names.ANNOTATION_DRAINING_FOR, ""),
             cordoned_before=names.ANNOTATION_CORDONED_BEFORE in annotations,
             label_keys=_keys(annotations.get(names.ANNOTATION_LABEL_KEYS, "")),
-            taint_keys=_keys(annotations.get(names.ANNOTATION_TAINT_KEYS, "")),
+            taints=_keys(annotations.get(names.ANNOTATION_TAINT_KEYS, "")),
         )
     except (KeyError, ValueError):
         return None
@@ -153,22 +157,32 @@ def _keys(text: str) -> tuple[str, ...]:
     return tuple(key for key in text.split(",") if key)
 
 
+def _spelled(taint: Taint) -> str:
+    return f"{taint.key}={taint.value}:{taint.effect}"
+
+
 def relabel(wish: NodeWish, node: Node) -> Relabel | None:
-    """What has to be changed on a standing node so that it looks as wished; None if nothing."""
+    """What has to be changed on a standing node so that it looks as wished; None if nothing.
+
+    A taint that was set and is not there was taken off by somebody, and stays off. What the spec has changed
+    since is set.
+    """
     stamp = node.stamp
     if stamp is None:
         return None
-    own = {taint.key for taint in wish.taints}
-    present = tuple(taint for taint in node.taints if taint.key in own or taint.key in stamp.taint_keys)
+    own, set_keys = {t.key for t in wish.taints}, {text.partition("=")[0] for text in stamp.taints}
+    wanted = {(t.key, t.effect): t for t in wish.taints}
+    present = {(t.key, t.effect): t for t in node.taints if t.key in own | set_keys}
+    new = tuple(t for t in wish.taints if _spelled(t) not in stamp.taints and t.key not in stamp.taints)
     stale_labels = tuple(k for k in stamp.label_keys if k not in wish.labels and k in node.labels)
-    stale_taints = tuple(k for k in stamp.taint_keys if k not in own)
     same = (
         all(node.labels.get(k) == v for k, v in wish.labels.items())
         and all(node.annotations.get(k, "") == v for k, v in wish.annotations.items())
-        and sorted(present) == sorted(wish.taints)
+        and present.items() <= wanted.items()
+        and all((t.key, t.effect) in present for t in new)
         and not stale_labels
     )
-    return None if same else Relabel(node, wish, stale_labels, stale_taints)
+    return None if same else Relabel(node, wish, stale_labels, tuple(sorted(set_keys - own)), new)
 
 
 def standing_stamp(case: Case, unit: Unit, node: Node, *, restamp: bool) -> Stamp:

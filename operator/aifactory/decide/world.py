@@ -59,7 +59,7 @@ class Stamp:
     draining_since: datetime | None
     draining_for: str = ""  # a plan.Cause
     label_keys: tuple[str, ...] = ()  # keys of the pool's own labels that we set
-    taint_keys: tuple[str, ...] = ()  # keys of the pool's own taints that we set
+    taints: tuple[str, ...] = ()  # the pool's own taints that we set, `key=value:effect`; once only keys
     cordoned_before: bool = False  # somebody had cordoned it before its drain began
 
 

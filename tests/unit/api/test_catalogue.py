@@ -72,10 +72,8 @@ def test_a_factory_adds_and_overrides() -> None:
     systems = systems_of(parse_factory(changed(FACTORY, {"spec.systems": own})).spec)
     assert systems["hgx-h100"].max_watts == 8400
     assert systems["hgx-h100"].gpus_per_node == 8
-    assert systems["hgx-h100"].node_labels == {
-        "nvidia.com/gpu.product": "NVIDIA-H100-80GB-HBM3",
-        "nvidia.com/gpu.machine": "X",
-    }
+    assert systems["hgx-h100"].node_labels == {"nvidia.com/gpu.machine": "X"}, "what is given replaces"
+    assert systems["hgx-h200"].node_labels == catalogue()["hgx-h200"].node_labels, "and nothing else does"
     assert systems["mi455x-helios"].max_watts == 190_000
     assert systems["mine"].gpus_per_unit == 32
     assert systems["hgx-h200"].max_watts is None, "a node's figure says nothing of a rack"

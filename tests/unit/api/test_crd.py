@@ -129,6 +129,7 @@ def test_lists_of_named_things_are_maps_by_name() -> None:
         "aifactories.spec.backend.karpenter.instanceTypes": ["system"],
         "aifactories.status.conditions": ["type"],
         "gpupools.spec.nodeTaints": ["key", "effect"],
+        "gpupools.spec.startupTaints": ["key", "effect"],
         "gpupools.status.conditions": ["type"],
     }
 

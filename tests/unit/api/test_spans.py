@@ -3,7 +3,7 @@
 from itertools import chain
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aifactory.api.spans import names_in, spans_of
@@ -17,6 +17,7 @@ def back(spans: list[str]) -> list[str]:
     return sorted(chain.from_iterable(map(names_in, spans)))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sets(PATHS, max_size=40))
 def test_no_name_is_lost_or_made_up(names: set[str]) -> None:
     assert back(spans_of(names)) == sorted(names)

@@ -166,6 +166,7 @@ class Pool(_Words):
     drain_timeout: int = 600
     node_labels: Mapping[str, str] | None = None
     node_taints: tuple[Manifest, ...] = ()
+    startup_taints: tuple[Manifest, ...] = ()
     paused: bool = False
 
     kind = "GPUPool"
@@ -202,6 +203,7 @@ class Pool(_Words):
             "drainTimeoutSeconds": self.drain_timeout,
             "nodeLabels": dict(self.node_labels or {}),
             "nodeTaints": list(self.node_taints),
+            "startupTaints": list(self.startup_taints),
             "paused": self.paused,
         }
         if self.at_least is not None:

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from aifactory.api import names
+from aifactory.backends.nodes import merged_taints, taint_body
 from aifactory.decide import Plan
 from aifactory.decide.plan import (
     Action,
@@ -27,7 +28,7 @@ from aifactory.decide.plan import (
     StatusWrite,
 )
 from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Node, Pod, Refused
+from aifactory.decide.world import Node, Pod, Refused, Taint
 from unit.decide.state import Fault, State
 
 Write = StatusWrite | Action
@@ -92,14 +93,14 @@ class Simulator(State):
         name = wish.slot.node_name
         if name in self.nodes:
             raise Fault(f"{name} is ordered, and is there already")
-        labels, annotations = dict(wish.labels), dict(wish.annotations)
+        labels, annotations = {**wish.first_labels, **wish.labels}, dict(wish.annotations)
         self.nodes[name] = Node(
             name=name,
             uid=self.uid(),
             stamp=read_stamp(labels, annotations),
             factory=labels[names.LABEL_FACTORY],
             labels=labels,
-            taints=wish.taints,
+            taints=wish.taints + wish.first_taints,
             ready=False,
             unschedulable=False,
             deleting=False,
@@ -121,8 +122,9 @@ class Simulator(State):
             return
         now = self.nodes[it.node.name]
         labels = {k: v for k, v in now.labels.items() if k not in it.stale_labels} | dict(it.wish.labels)
-        own = {*it.stale_taints, *(taint.key for taint in it.wish.taints)}
-        taints = (*(t for t in now.taints if t.key not in own), *it.wish.taints)
+        present = [taint_body(taint) for taint in now.taints]
+        merged = merged_taints(present, it.wish.taints, it.stale_taints, it.new_taints)
+        taints = tuple(Taint(t["key"], t.get("value", ""), t["effect"]) for t in merged)
         mark = names.ANNOTATION_PLACED_UNDER
         renewed = it.wish.annotations[mark] != now.annotations.get(mark)
         self.change(it.node.name, labels=labels, annotations=it.wish.annotations, taints=taints)

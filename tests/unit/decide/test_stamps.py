@@ -259,3 +259,71 @@ def test_new_nodes_have_the_labels_from_the_start() -> None:
     assert order.wish.labels["team"] == "nlp"
     assert order.wish.labels["topology.kubernetes.io/region"] == "south"
     assert (order.wish.resource, order.wish.devices) == ("nvidia.com/gpu", 8)
+
+
+# What is set with the order only
+
+
+AGENT = {"key": "node.cilium.io/agent-not-ready", "value": "true", "effect": "NoExecute"}
+GUARD = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
+
+
+def taints(it: Cluster) -> list[set[str]]:
+    return [{taint.key for taint in node.taints} for node in it.nodes.values()]
+
+
+def take_off(it: Cluster, key: str) -> Cluster:
+    for name, node in list(it.nodes.items()):
+        it.change(name, taints=tuple(taint for taint in node.taints if taint.key != key))
+    return it
+
+
+@pytest.mark.parametrize("words", [{"startup_taints": (AGENT,)}, {"node_taints": (AGENT,)}], ids=str)
+def test_a_taint_that_an_agent_takes_off_stays_off(words: dict[str, Any]) -> None:
+    it = settled(DFW, pool("a/t", boxes(2), **words))
+    assert taints(it) == [{AGENT["key"]}] * 2
+    take_off(it, AGENT["key"])
+    assert it.decide().actions == ()
+    it.edit("a/t", node_labels={"team": "nlp"}).settle()
+    assert taints(it) == [set(), set()]
+    it.edit("a/t", gpus=boxes(3)).settle()
+    assert sorted(taints(it), key=len) == [set(), set(), {AGENT["key"]}]
+
+
+def test_an_edit_of_a_taint_reaches_standing_nodes_also_where_another_was_taken_off() -> None:
+    it = take_off(settled(DFW, pool("a/t", boxes(1), node_taints=(AGENT,))), AGENT["key"])
+    it.edit("a/t", node_taints=(AGENT, GUARD)).settle()
+    assert taints(it) == [{GUARD["key"]}]
+    it.edit("a/t", node_taints=(AGENT, {**GUARD, "value": "other"})).settle()
+    assert [t.value for node in it.nodes.values() for t in node.taints] == ["other"]
+    it.edit("a/t", node_taints=({**AGENT, "effect": "NoSchedule"},)).settle()
+    assert [tuple(t) for node in it.nodes.values() for t in node.taints] == [
+        (AGENT["key"], "true", "NoSchedule")
+    ]
+
+
+def test_an_edit_of_startup_taints_is_for_new_nodes() -> None:
+    it = settled(DFW, pool("a/t", boxes(1), startup_taints=(AGENT,)))
+    it.edit("a/t", startup_taints=(GUARD,), gpus=boxes(2)).settle()
+    assert sorted(map(sorted, taints(it))) == sorted([[AGENT["key"]], [GUARD["key"]]])
+
+
+def test_a_node_of_an_earlier_version_keeps_off_what_was_taken_off() -> None:
+    """Its annotation has the keys alone."""
+    it = take_off(settled(DFW, pool("a/t", boxes(1), node_taints=(AGENT, GUARD))), AGENT["key"])
+    (name,) = it.nodes
+    it.change(name, annotations={names.ANNOTATION_TAINT_KEYS: f"{AGENT['key']},{GUARD['key']}"})
+    assert taints(it.settle()) == [{GUARD["key"]}]
+    it.edit("a/t", node_taints=()).settle()
+    assert taints(it) == [set()]
+
+
+def test_a_label_of_the_system_is_set_with_the_order_and_left_to_others() -> None:
+    labels = {"nvidia.com/gpu.product": "H100"}
+    it = settled(DFW.but(systems={"box": {"nodeLabels": labels}}), pool("a/t", boxes(1)))
+    (name,) = it.nodes
+    assert it.nodes[name].labels["nvidia.com/gpu.product"] == "H100"
+    it.change(name, labels={**it.nodes[name].labels, "nvidia.com/gpu.product": "H100-SHARED"})
+    assert it.decide().actions == ()
+    it.edit("a/t", node_labels={"team": "nlp"}).settle()
+    assert it.nodes[name].labels["nvidia.com/gpu.product"] == "H100-SHARED"
