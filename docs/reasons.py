@@ -353,7 +353,7 @@ REASONS: Final = (
     Reason(
         POOL,
         "Releasing",
-        "Reconciling=True; Placed=False",
+        "Reconciling=True; Ready=False, Placed=False",
         "Units are being drained and released.",
     ),
     Reason(
@@ -368,6 +368,13 @@ REASONS: Final = (
         "Ready=False, Stalled",
         "Nodes are not ready after 15 minutes.",
         "look at these nodes; mark broken ones out of service",
+    ),
+    Reason(
+        POOL,
+        "NodesCordoned",
+        "Ready=False, Stalled",
+        "Too few nodes take new pods: some are ready, but somebody cordoned or labelled them.",
+        "kubectl uncordon, or take the label off",
     ),
     Reason(POOL, "NothingPlaced", "Provisioned=False", "No unit is placed, so there is no node."),
     Reason(

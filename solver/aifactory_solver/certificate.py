@@ -61,7 +61,9 @@ class Certificate:
         """One line for people."""
         if self.proved_through is None:
             return f"nothing is proved yet; in the first band at most {self.next_more} GPUs more"
-        share = f"{self.proved / max(1, self.wished):.0%} of all wished GPUs"
+        share = (
+            f"{self.proved / self.wished:.0%} of all wished GPUs" if self.wished else "no pool has a minimum"
+        )
         if self.next_more or self.proved < self.wished:
             more = f"; in the next band at most {self.next_more} GPUs more"
             return f"proved through priority {self.proved_through} ({share}){more}"

@@ -49,6 +49,17 @@ _READY: Final = (
     Column("Ready", _condition("Ready", "status"), "Whether all is well."),
     Column("Reason", _condition("Ready", "reason"), "Why it is, or is not."),
 )
+_OUT_OF_USE: Final = (
+    Column("Not-Ready", ".status.notReadyNodes", "Nodes that are not ready.", type="integer", wide=True),
+    Column("Cordoned", ".status.cordonedNodes", "Nodes that somebody cordoned.", type="integer", wide=True),
+    Column(
+        "Out-Of-Service",
+        ".status.outOfServiceNodes",
+        "Nodes that somebody labelled as out of service.",
+        type="integer",
+        wide=True,
+    ),
+)
 _MESSAGE: Final = Column("Message", _condition("Ready", "message"), "The reason in words.", wide=True)
 _AGE: Final = Column("Age", ".metadata.creationTimestamp", "When it was created.", type="date")
 
@@ -79,6 +90,7 @@ FACTORY: Final = Kind(
             "Nodes", ".status.nodes", "Nodes that exist or are on their way up.", type="integer", wide=True
         ),
         Column("Wanted-GPUs", ".status.wantedGpus", "GPUs of the plan.", type="integer", wide=True),
+        *_OUT_OF_USE,
         _MESSAGE,
     ),
 )
@@ -105,6 +117,7 @@ POOL: Final = Kind(
             "Preemptible", ".spec.preemptible", "Whether higher pools may take it.", type="boolean", wide=True
         ),
         Column("Paused", ".spec.paused", "Whether it orders nothing.", type="boolean", wide=True),
+        *_OUT_OF_USE,
         _MESSAGE,
     ),
     subresources={

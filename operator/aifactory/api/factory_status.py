@@ -124,13 +124,19 @@ class AIFactoryStatus(Model):
     nodes: Tally = 0
     """Nodes that exist, are on their way up, or are being ordered at this moment."""
     ready_nodes: Tally = 0
-    """Nodes that are ready."""
+    """Nodes that are ready for new pods: neither cordoned nor out of service."""
+    not_ready_nodes: Tally = 0
+    """Nodes that are not ready: on their way up, or failed."""
+    cordoned_nodes: Tally = 0
+    """Nodes that somebody else than the operator has cordoned."""
+    out_of_service_nodes: Tally = 0
+    """Nodes that somebody labelled as out of service."""
     wanted_nodes: Tally = 0
     """Nodes of the plan."""
     gpus: Tally = 0
     """GPUs on these nodes."""
     ready_gpus: Tally = 0
-    """GPUs on nodes that are ready."""
+    """GPUs on nodes that are ready for new pods."""
     wanted_gpus: Tally = 0
     """GPUs of the plan."""
     pools: Tally = 0

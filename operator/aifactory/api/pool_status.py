@@ -128,7 +128,13 @@ class GPUPoolStatus(Model):
     gpus: Tally = 0
     """GPUs placed, in whole units: it may exceed spec.gpus."""
     ready_gpus: Tally = 0
-    """GPUs on nodes that are ready."""
+    """GPUs on nodes that are ready for new pods: neither cordoned nor out of service."""
+    not_ready_nodes: Tally = 0
+    """Nodes that are not ready: on their way up, or failed."""
+    cordoned_nodes: Tally = 0
+    """Nodes that somebody else than the operator has cordoned."""
+    out_of_service_nodes: Tally = 0
+    """Nodes that somebody labelled as out of service."""
     selector: Annotated[str, Field(max_length=512)] = ""
     """Label selector of the pool's nodes, for the scale subresource."""
     watts: Tally = 0

@@ -13,7 +13,7 @@ from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.energy import energy_status
-from aifactory.decide.fleet import State, Unit
+from aifactory.decide.fleet import State, Unit, out_of_use
 from aifactory.decide.layout import smallest_unit
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.ordered import Ordered
@@ -74,7 +74,8 @@ def factory_status(
         "tightest": tightest,
         "nodes": claim.nodes
         + sum(len(unit.nodes) or unit.size * (unit.claimed_ready is not None) for unit in units),
-        "readyNodes": sum(node.ready for unit in units for node in unit.nodes),
+        "readyNodes": sum(node.serves for unit in units for node in unit.nodes),
+        **out_of_use(units),
         "wantedNodes": wanted_nodes,
         "gpus": claim.gpus + sum(unit.gpus for unit in units),
         "readyGpus": ready_gpus,

@@ -1,7 +1,7 @@
 """What stands: the nodes that were seen, gathered into units."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -44,10 +44,10 @@ class Unit:
 
     @property
     def ready_gpus(self) -> int:
-        """GPUs on its nodes that are ready."""
+        """GPUs on its nodes that are ready for new pods."""
         if self.claimed_ready is not None:
             return self.claimed_ready
-        return sum(node.ready for node in self.nodes) * self.gpus // self.size
+        return sum(node.serves for node in self.nodes) * self.gpus // self.size
 
     @property
     def worth(self) -> tuple[bool, int, int, bool]:
@@ -116,6 +116,19 @@ class Fleet:
         for unit in self.units:
             found[unit.pool].append(unit)
         return {pool: tuple(units) for pool, units in found.items()}
+
+
+def out_of_use(units: Iterable[Unit]) -> dict[str, int]:
+    """How many nodes of some units are not ready for new pods, each for the first of the reasons."""
+    found = {"notReadyNodes": 0, "cordonedNodes": 0, "outOfServiceNodes": 0}
+    for node in chain.from_iterable(unit.nodes for unit in units):
+        if node.out_of_service:
+            found["outOfServiceNodes"] += 1
+        elif node.cordoned:
+            found["cordonedNodes"] += 1
+        elif not node.ready:
+            found["notReadyNodes"] += 1
+    return found
 
 
 def muster(

@@ -13,7 +13,7 @@ from aifactory.decide.actions import completable
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict, conditions
-from aifactory.decide.fleet import State, Unit
+from aifactory.decide.fleet import State, Unit, out_of_use
 from aifactory.decide.places import placements_status
 from aifactory.decide.plan import SLOW_START, Placing, StatusWrite
 from aifactory.decide.releases import FINAL, hindrance
@@ -31,6 +31,8 @@ class PoolFacts:
     ordered: int  # nodes that are ordered now or have to wait for room
     going: int  # units on their way out
     slow: int  # nodes that should be ready by now
+    shut: tuple[str, ...]  # nodes that would be ready, had nobody cordoned or labelled them
+    out_of_use: dict[str, int]  # nodes that are not ready for new pods, by status field
     why: Why | None  # why it does not get all it wishes for
     keeps_old: bool  # stands where its changed spec does not want it
     no_longer_matches: bool  # stands where its factory's changed spec no longer fits it
@@ -84,6 +86,8 @@ def pool_facts(
         placings=placings,
         ordered=sum(p.planned_nodes for p in placings) + coming,
         going=len(going),
+        shut=tuple(n.name for u in held for n in u.nodes if n.ready and (n.cordoned or n.out_of_service)),
+        out_of_use=out_of_use(case.fleet.of_pool.get(key, ())),
         slow=sum(not n.ready and now - n.created >= SLOW_START for unit in held for n in unit.nodes),
         why=why,
         keeps_old=misfit and changed,
@@ -118,6 +122,7 @@ def pool_status(facts: PoolFacts, stamp: str, now: datetime) -> StatusWrite:
         "observedGeneration": meta.generation,
         "gpus": facts.placed,
         "readyGpus": facts.ready,
+        **facts.out_of_use,
         "selector": f"{names.LABEL_POOL}={meta.name},{names.LABEL_POOL_NAMESPACE}={facts.key.namespace}",
         "watts": tally(sum(p.watts for p in facts.placings)),
         "placedUnder": stamp,
@@ -125,7 +130,7 @@ def pool_status(facts: PoolFacts, stamp: str, now: datetime) -> StatusWrite:
         "printed": {
             "where": cut(_where(facts.placings), PoolPrinted, "where"),
             "power": show_power(sum(p.watts for p in facts.placings)),
-            "waits": cut(facts.why.printed, PoolPrinted, "waits") if facts.why else "",
+            "waits": cut(_waits(facts), PoolPrinted, "waits"),
         },
         "conditions": conditions(_verdicts(facts), before.get("conditions", []), meta.generation, now),
     }
@@ -139,6 +144,29 @@ def _where(placings: tuple[Placing, ...]) -> str:
         return ""
     first = f"{placings[0].factory}/{placings[0].domain}".rstrip("/")
     return first if len(placings) == 1 else f"{first} and {len(placings) - 1} more"
+
+
+def _waits(facts: PoolFacts) -> str:
+    """What a pool waits for, in a few words, and what it keeps where that is less than its minimum."""
+    if facts.why is None:
+        return "KeepsOldPlace" if facts.keeps_old else ""
+    runs = facts.ready if 0 < facts.placed < facts.pool.spec.minimum and not facts.going else 0
+    return f"{facts.why.printed}, keeps {runs} GPUs" if runs else facts.why.printed
+
+
+def _gives_way(facts: PoolFacts) -> bool:
+    """Whether a pool is below its minimum because its units are being released."""
+    return bool(facts.going) and facts.placed < facts.pool.spec.minimum
+
+
+def _waiting(facts: PoolFacts, why: Why) -> tuple[str, str]:
+    """(reason, message) of a pool whose minimum is not placed."""
+    if _gives_way(facts):
+        return "Releasing", f"Being released: {counted(facts.going, 'unit')}. {why.message}"
+    if facts.placed:
+        still = f"What it has still runs: {facts.ready} of {facts.placed} placed GPUs are ready."
+        return why.reason, f"{still} {why.message}"
+    return why.reason, why.message
 
 
 def _verdicts(facts: PoolFacts) -> list[Verdict]:
@@ -155,8 +183,10 @@ def _verdicts(facts: PoolFacts) -> list[Verdict]:
     elif not ready.status and facts.hindered and overdue:
         verdicts.append(Verdict("Stalled", True, *facts.hindered))
     elif not ready.status and facts.why:
-        verdicts.append(Verdict("Stalled", True, facts.why.reason, facts.why.message))
-    elif not ready.status and facts.slow:
+        says_it = ready.reason in (facts.why.reason, "NodesCordoned")
+        of = (ready.reason, ready.message) if says_it else (facts.why.reason, facts.why.message)
+        verdicts.append(Verdict("Stalled", True, *of))
+    elif ready.reason == "NodesCordoned" or (not ready.status and facts.slow):
         verdicts.append(Verdict("Stalled", True, ready.reason, ready.message))
     elif not ready.status:
         verdicts.append(Verdict("Reconciling", True, "NodesStarting", ready.message))
@@ -165,7 +195,8 @@ def _verdicts(facts: PoolFacts) -> list[Verdict]:
 
 def _ready(facts: PoolFacts) -> Verdict:
     minimum, wish = facts.pool.spec.minimum, facts.pool.spec.gpus
-    numbers = f"{facts.ready} of {wish} GPUs are ready, {facts.placed} are placed."
+    whole = f" for {wish} that are wanted, in whole units" if facts.placed > wish else ""
+    numbers = f"{facts.ready} of {max(wish, facts.placed)} GPUs are ready, {facts.placed} are placed{whole}."
     if facts.pool.metadata.deletion_timestamp is not None:
         return Verdict("Ready", False, "Deleting", f"Being released: {counted(facts.going, 'unit')}.")
     if facts.ready >= minimum:
@@ -176,7 +207,7 @@ def _ready(facts: PoolFacts) -> Verdict:
             return Verdict("Ready", True, "PartlyPlaced", numbers)
         return Verdict("Ready", True, "Ready", numbers)
     if facts.placed < minimum and facts.why:
-        return Verdict("Ready", False, facts.why.reason, facts.why.message)
+        return Verdict("Ready", False, *_waiting(facts, facts.why))
     if facts.refused:
         return Verdict("Ready", False, *refused.reason(facts.refused))
     if facts.slow:
@@ -186,15 +217,26 @@ def _ready(facts: PoolFacts) -> Verdict:
             "NodesNotReady",
             f"Not ready after 15 minutes: {counted(facts.slow, 'node')}. {numbers}",
         )
+    if facts.shut and not _starting(facts):
+        nodes = f"{counted(len(facts.shut), 'node')} ({listed(facts.shut, 3)})"
+        return Verdict(
+            "Ready", False, "NodesCordoned", f"Ready but cordoned or labelled by somebody: {nodes}. {numbers}"
+        )
     return Verdict("Ready", False, "NodesStarting", numbers)
+
+
+def _starting(facts: PoolFacts) -> bool:
+    """Whether nodes are still on their way up, so that time may do."""
+    return facts.ordered > 0 or facts.out_of_use["notReadyNodes"] > facts.slow
 
 
 def _placed(facts: PoolFacts) -> Verdict:
     minimum, wish = facts.pool.spec.minimum, facts.pool.spec.gpus
-    numbers = f"{facts.placed} of {wish} GPUs are placed."
+    numbers = f"{facts.placed} of {max(wish, facts.placed)} GPUs are placed."
     if facts.placed < minimum:
-        reason = facts.why.reason if facts.why else "Releasing"
-        return Verdict("Placed", False, reason, facts.why.message if facts.why else numbers)
+        if facts.why:
+            return Verdict("Placed", False, *_waiting(facts, facts.why))
+        return Verdict("Placed", False, "Releasing", numbers)
     if facts.keeps_old:
         return Verdict(
             "Placed",

@@ -1,6 +1,8 @@
 """Why a pool waits, in a word for programs and a sentence for people."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from aifactory.api.catalogue import systems_of
 from aifactory.api.pool import GPUPool
@@ -66,18 +68,42 @@ def why(case: Case, explainer: Explainer, key: PoolKey) -> Why:
     allowed = [f for f in case.world.factories if allows(pool, f)]
     if not allowed:
         names = pool.spec.factories.names
-        wanted = f"none of {listed(names)} exists" if names else "no factory matches spec.factories"
+        wanted = "no factory matches spec.factories"
+        if names:
+            wanted = f"none of {listed(names)} exists"
+        elif not case.world.factories:
+            wanted = "there is no AIFactory"
         return Why("NoSuchFactory", f"No factory may take the pool: {wanted}.")
     known = {name for f in allowed for name in systems_of(f.spec)}
     if not known & set(pool.spec.systems):
         return Why(
             "UnknownSystem",
-            f"No factory that may take the pool knows {' or '.join(pool.spec.systems)}.",
+            f"No factory that may take the pool knows {' or '.join(pool.spec.systems)}."
+            + _meant(pool.spec.systems, known),
         )
+    if (path := _domain_of(pool)) is not None:
+        there = {domain.path for f in allowed for domain in f.spec.power.domains}
+        if path not in there:
+            return Why(
+                "NeverFits", f"No factory that may take the pool has a domain {path}.{_meant([path], there)}"
+            )
     if shut := _shut(case, pool, {f.metadata.name for f in allowed}):
         return shut
     shortage = explainer.explain(index)
     return _held(_short(case, shortage, pool, index), shortage)
+
+
+def _domain_of(pool: GPUPool) -> str | None:
+    """The domain path that a pool's topology names."""
+    topology = pool.spec.topology
+    return topology.domain if topology.spread is None else topology.spread.domain
+
+
+def _meant(given: Iterable[str], known: Iterable[str]) -> str:
+    """What somebody may have meant, where names are nearly those that exist."""
+    options = sorted(known)
+    near = {name for each in given for name in get_close_matches(each, options, n=2, cutoff=0.6)}
+    return f" Did you mean {' or '.join(sorted(near)[:4])}?" if near else ""
 
 
 def _shut(case: Case, pool: GPUPool, allowed: set[str]) -> Why | None:

@@ -82,8 +82,13 @@ class Node:
 
     @property
     def out_of_service(self) -> bool:
-        """Whether somebody marked it as broken."""
-        return self.labels.get(names.LABEL_OUT_OF_SERVICE) == "true"
+        """Whether somebody marked it as broken: with the label, whatever it says but `false`."""
+        return self.labels.get(names.LABEL_OUT_OF_SERVICE, "false") != "false"
+
+    @property
+    def serves(self) -> bool:
+        """Whether new pods may come: it is ready, and nobody keeps them away."""
+        return self.ready and not self.unschedulable and not self.out_of_service
 
     @property
     def drains(self) -> bool:

@@ -23,6 +23,12 @@ _POWER: Final = {
     "reserved": "IT power committed, and planned but not yet ordered.",
 }
 
+_NODES: Final = {
+    "ready": "readyNodes",
+    "not_ready": "notReadyNodes",
+    "cordoned": "cordonedNodes",
+    "out_of_service": "outOfServiceNodes",
+}
 _ENERGY: Final = {
     "energy_cost_per_day": (
         "costPerDay",
@@ -137,6 +143,13 @@ class _Fleet(Collector):
                 for tight in factory.status.get("tightest", ()):
                     family.add_metric([factory.name, tight["domain"]], tight[figure])
             yield family
+        family = GaugeMetricFamily(
+            "aifactory_nodes", "Nodes that exist or are on their way up.", labels=["factory", "state"]
+        )
+        for factory in factories:
+            for state, figure in _NODES.items():
+                family.add_metric([factory.name, state], factory.status.get(figure, 0))
+        yield family
         for metric, (figure, meaning) in _ENERGY.items():
             family = GaugeMetricFamily(f"aifactory_{metric}", meaning, labels=["factory"])
             for factory in factories:

@@ -41,8 +41,11 @@ class Standing:
 
     @property
     def ready_gpus(self) -> int:
-        """GPUs of its nodes that are ready."""
-        return sum(n.stamp.unit_gpus // n.stamp.unit_nodes for n in self.nodes if n.ready and n.stamp)
+        """GPUs of its nodes that are ready, and that nobody keeps new pods away from."""
+        open_to_pods = [n for n in self.nodes if n.ready and not n.unschedulable]
+        mark = names.LABEL_OUT_OF_SERVICE
+        sound = [n for n in open_to_pods if n.labels.get(mark) in (None, "false")]
+        return sum(n.stamp.unit_gpus // n.stamp.unit_nodes for n in sound if n.stamp)
 
     @property
     def leaving(self) -> bool:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from aifactory.api import names
 from unit.decide.build import Thing, boxes, factory, pool, racks
 from unit.decide.operated import Cluster, cluster, events_of, settled, status_of
 from unit.decide.truth import factory_lies, pool_lies
@@ -307,3 +308,76 @@ def test_a_bad_turn_is_a_warning() -> None:
     it = settled(DFW, pool("a/train", boxes(4))).edit("dfw", quota=0)
     told = [event for _ in range(6) for event in events_of(it.cycle(), "a/train")]
     assert any(event.warning for event in told)
+
+
+# What is ready, and what runs on
+
+
+@pytest.mark.parametrize("value", ["true", "", "yes", "broken", "True"])
+def test_any_value_of_the_label_is_heard_but_false(value: str) -> None:
+    it = settled(DFW, pool("a/train", boxes(2)))
+    first, *_ = it.nodes_of("a/train")
+    label = names.LABEL_OUT_OF_SERVICE
+    it.change(first, labels={**it.nodes[first].labels, label: "false"})
+    assert it.decide().actions == ()
+    it.change(first, labels={**it.nodes[first].labels, label: value})
+    it.settle()
+    assert first not in it.nodes_of("a/train")
+    assert it.statuses["dfw"]["outOfServiceNodes"] == 1
+    assert (it.statuses["dfw"]["readyNodes"], it.statuses["dfw"]["nodes"]) == (2, 3)
+
+
+def test_a_cordoned_node_takes_no_pods_and_is_not_ready() -> None:
+    it = settled(DFW, pool("a/train", boxes(2)))
+    first, *_ = it.nodes_of("a/train")
+    it.change(first, unschedulable=True)
+    it.settle()
+    status = it.statuses["a/train"]
+    assert (status["readyGpus"], status["cordonedNodes"], status["notReadyNodes"]) == (boxes(1), 1, 0)
+    assert it.says("a/train", "Ready") == "False: NodesCordoned"
+    assert it.says("a/train", "Stalled") == "True: NodesCordoned"
+    assert first in it.tells("a/train", "Ready")
+    assert it.statuses["dfw"]["readyGpus"] == boxes(1)
+    it.change(first, unschedulable=False)
+    assert it.settle().says("a/train", "Ready") == "True: Ready"
+
+
+def test_a_pool_above_its_minimum_stays_ready_beside_a_cordoned_node() -> None:
+    it = settled(DFW, pool("a/train", boxes(2), at_least=boxes(1)))
+    it.change(it.nodes_of("a/train")[0], unschedulable=True)
+    assert it.settle().says("a/train", "Ready") == "True: Ready"
+    assert it.statuses["a/train"]["cordonedNodes"] == 1
+
+
+def test_a_running_pool_that_asks_for_more_than_fits_says_that_it_runs_on() -> None:
+    it = settled(DFW.but(quota=20), pool("a/train", boxes(2)))
+    it.edit("a/train", gpus=boxes(3)).settle()
+    assert it.says("a/train", "Ready") == "False: InsufficientPower"
+    assert "What it has still runs: 16 of 16 placed GPUs are ready." in it.tells("a/train", "Ready")
+    assert it.statuses["a/train"]["printed"]["waits"] == "dfw 10 W short, keeps 16 GPUs"
+
+
+def test_a_pool_that_is_being_released_is_not_short_of_power() -> None:
+    it = settled(DFW, pool("a/train", boxes(2)), linger=3).edit("dfw", quota=5)
+    seen = []
+    for _ in range(4):
+        it.cycle()
+        seen.append((it.says("a/train", "Ready"), it.says("a/train", "Placed")))
+    assert seen[1] == ("False: Releasing", "False: Releasing")
+    assert it.settle().says("a/train", "Ready") == "False: InsufficientPower"
+    assert "runs" not in it.tells("a/train", "Ready")
+
+
+def test_keeping_the_old_place_is_seen_in_a_column() -> None:
+    it = settled(factory("dfw", boxes=4), factory("sjc", boxes=1), pool("a/t", boxes(2), only_in=("dfw",)))
+    it.edit("a/t", only_in=("sjc",)).settle()
+    assert it.says("a/t", "Placed") == "True: KeepsOldPlace"
+    assert it.statuses["a/t"]["printed"]["waits"] == "KeepsOldPlace"
+
+
+def test_whole_units_are_not_more_than_all() -> None:
+    it = settled(DFW, pool("a/t", 1))
+    assert (
+        it.tells("a/t", "Ready")
+        == "8 of 8 GPUs are ready, 8 are placed for 1 that are wanted, in whole units."
+    )

@@ -156,3 +156,40 @@ def test_racks_wait_for_the_power_of_whole_racks() -> None:
     made = settled(factory("dfw", quota=70, racks=2), pool("a/t", racks(1) + 1, systems=("rack",)))
     assert made.statuses["a/t"]["waiting"]["shortWatts"] == 10
     assert made.edit("dfw", quota=80).settle().gpus("a/t") == (racks(2),)
+
+
+# Words
+
+
+@pytest.mark.parametrize(
+    ("wish", "says"),
+    [
+        (pool("a/t", systems=("bax",)), "No factory that may take the pool knows bax. Did you mean box?"),
+        (pool("a/t", systems=("h100",)), "Did you mean hgx-h100"),
+        (pool("a/t", systems=("abacus",)), "knows abacus."),
+        (
+            pool("a/t", pack="hall/rwo"),
+            "No factory that may take the pool has a domain hall/rwo. Did you mean hall/row?",
+        ),
+        (pool("a/t", spread=2, over="cage"), "No factory that may take the pool has a domain cage."),
+        (pool("a/t", where={"region": "moon"}), "no factory matches spec.factories"),
+    ],
+    ids=str,
+)
+def test_what_does_not_exist_is_said_and_what_may_be_meant(wish: Pool, says: str) -> None:
+    assert says in waiting(factory("dfw", rows=2, boxes=2), wish)["message"]
+
+
+def test_where_there_is_no_factory_none_is_looked_for() -> None:
+    assert waiting(pool("a/t"))["message"] == "No factory may take the pool: there is no AIFactory."
+
+
+def test_growth_names_what_its_next_unit_lacks() -> None:
+    found = waiting(DFW.but(quota=15, boxes=2), pool("a/t", boxes(3), at_least=0))
+    assert (found["reason"], found["shortWatts"]) == ("InsufficientPower", 5)
+    assert "The next one would fit if the quota of dfw carried 5 W more" in found["message"]
+
+
+def test_growth_that_never_gets_a_unit_more_never_fits() -> None:
+    found = waiting(DFW.but(boxes=2), pool("a/t", boxes(3), at_least=0))
+    assert found["reason"] == "NeverFits"
