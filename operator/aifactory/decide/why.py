@@ -14,6 +14,7 @@ from aifactory.decide.words import counted, cut, listed, tally
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Shortage
 
+_MEANT = 3  # names that somebody may have meant
 _PARTS = 12  # of a change are named; a message has to fit into a status
 
 
@@ -83,10 +84,9 @@ def why(case: Case, explainer: Explainer, key: PoolKey) -> Why:
         )
     if (path := _domain_of(pool)) is not None:
         there = {domain.path for f in allowed for domain in f.spec.power.domains}
-        if path not in there:
-            return Why(
-                "NeverFits", f"No factory that may take the pool has a domain {path}.{_meant([path], there)}"
-            )
+        if path not in there and not _unread(case):
+            nowhere = f"No factory that may take the pool has a domain {path}."
+            return Why("NeverFits", nowhere + _meant([path], there))
     if shut := _shut(case, pool, {f.metadata.name for f in allowed}):
         return shut
     shortage = explainer.explain(index)
@@ -101,9 +101,15 @@ def _domain_of(pool: GPUPool) -> str | None:
 
 def _meant(given: Iterable[str], known: Iterable[str]) -> str:
     """What somebody may have meant, where names are nearly those that exist."""
-    options = sorted(known)
-    near = {name for each in given for name in get_close_matches(each, options, n=2, cutoff=0.6)}
-    return f" Did you mean {' or '.join(sorted(near)[:4])}?" if near else ""
+    options, near = sorted(known), list[str]()
+    for name in given:
+        near += [it for it in options if name in it] or get_close_matches(name, options, n=1)
+    return f" Did you mean {' or '.join(near[:_MEANT])}?" if near else ""
+
+
+def _unread(case: Case) -> bool:
+    """Whether there is a factory that nobody can read: it may have room one day."""
+    return any(refused.kind == "AIFactory" for refused in case.world.refused)
 
 
 def _shut(case: Case, pool: GPUPool, allowed: set[str]) -> Why | None:
@@ -148,8 +154,10 @@ def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
     all_of_it = shortage.whole or shortage
     power = show_power(all_of_it.units * all_of_it.unit_watts)
     asked = f"needs {counted(all_of_it.units, 'more unit')} of {system} ({power})"
-    unread = any(refused.kind == "AIFactory" for refused in case.world.refused)  # may have room one day
-    if not unread and shortage.most + case.blocked.get(case.systems[shortage.system], 0) < shortage.units:
+    if (
+        not _unread(case)
+        and shortage.most + case.blocked.get(case.systems[shortage.system], 0) < shortage.units
+    ):
         slots = f"slots for {shortage.most}" if shortage.most else "no slot for it"
         return Why(
             "NeverFits",

@@ -148,7 +148,8 @@ class _Fleet(Collector):
         )
         for factory in factories:
             for state, figure in _NODES.items():
-                family.add_metric([factory.name, state], factory.status.get(figure, 0))
+                if figure in factory.status:
+                    family.add_metric([factory.name, state], factory.status[figure])
         yield family
         for metric, (figure, meaning) in _ENERGY.items():
             family = GaugeMetricFamily(f"aifactory_{metric}", meaning, labels=["factory"])

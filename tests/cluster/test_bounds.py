@@ -1,0 +1,48 @@
+"""Statuses as large as they get: the API server takes them, and they are read back."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pytest
+import yaml
+
+from aifactory.api.reading import parse_factory, parse_pool
+from aifactory.decide import World, decide
+from aifactory.decide.world import claims_of
+from cluster.operating import POOLS, ROOT, Object, apply, factory, pool
+
+Kubectl = Callable[..., str]
+
+
+@pytest.fixture
+def cabinets(kubectl: Kubectl, namespace: str) -> Object:
+    """A factory of 4,097 cabinets of one node each."""
+    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
+    site = factory(namespace)
+    site["spec"]["power"] |= {"quota": "400M", "domains": [{"path": "row", "count": 4097, "limit": "45k"}]}
+    site["spec"]["racks"] = [{"domain": "row", "system": "hgx-h100", "count": 1, "nodesPerRack": 1}]
+    return site
+
+
+@pytest.mark.parametrize("case", ["placements", "names"])
+def test_the_api_server_takes_the_largest_statuses(
+    kubectl: Kubectl, namespace: str, cabinets: Object, case: str
+) -> None:
+    wish = pool("big", namespace, 8 * 4097, namespace)
+    if case == "names":
+        wish["spec"]["factories"] = {"names": [f"site-{n:02}-{'x' * 32}" for n in range(64)]}
+    apply(kubectl, wish)
+    stored = json.loads(kubectl("get", POOLS, "big", f"-n={namespace}", "-o=json"))
+    read = parse_pool(stored)
+    plan = decide(World(factories=(parse_factory(cabinets),), pools=(read,)), datetime.now(UTC), acting=False)
+    (status,) = (write.status for write in plan.statuses if write.kind == "GPUPool")
+    body = {key: stored[key] for key in ("apiVersion", "kind")}
+    body |= {"metadata": {"name": "big", "namespace": namespace}, "status": dict(status)}
+    kubectl(
+        *("apply", "--server-side", "--subresource=status", "--field-manager=test", "--filename=-"),
+        stdin=yaml.safe_dump(body),
+    )
+    back = parse_pool(json.loads(kubectl("get", POOLS, "big", f"-n={namespace}", "-o=json")))
+    assert back.status == type(back.status).model_validate(status)
+    assert len(claims_of(back)) == (4097 if case == "placements" else 0)
