@@ -122,6 +122,7 @@ def test_lists_of_named_things_are_maps_by_name() -> None:
     }
     assert {path: key for path, key in keys.items() if key} == {
         "aifactories.spec.power.domains": ["path"],
+        "aifactories.spec.power.limits": ["domain"],
         "aifactories.spec.racks": ["domain", "system"],
         "aifactories.spec.systems": ["name"],
         "aifactories.spec.backend.clusterAPI.machines": ["system"],
