@@ -99,8 +99,7 @@ def _factory(number: int, capacity: int) -> AIFactory:
                 ],
                 "backend": {"kwok": {}},
             },
-        },
-        strict=True,
+        }
     )
 
 
@@ -116,6 +115,5 @@ def _pool(number: int, weight: int, priority: int) -> GPUPool:
                 "priority": priority,
                 "topology": {"pack": "Factory"},
             },
-        },
-        strict=True,
+        }
     )

@@ -174,7 +174,7 @@ def carried(site: Site) -> int:
 
 def factory(site: Site) -> AIFactory:
     """The resource."""
-    return parse_factory(manifest(site), strict=True)
+    return parse_factory(manifest(site))
 
 
 def limits(site: Site) -> dict[str, int]:

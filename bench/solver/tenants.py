@@ -83,7 +83,7 @@ class Draft:
 
     def pool(self) -> GPUPool:
         """The resource."""
-        return parse_pool(self.manifest(), strict=True)
+        return parse_pool(self.manifest())
 
 
 def gpus_of(system: str) -> int:

@@ -19,7 +19,7 @@ from typing import Any, Final
 from kopf._cogs.clients import scanning, watching
 
 from aifactory.shell.client import ApiError
-from aifactory.shell.loop import backoff
+from aifactory.shell.failures import backoff
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends.kwok import node_body
+from aifactory.backends.port import Mandate
 from aifactory.decide import World, decide
 from aifactory.decide.plan import Order
 from cluster.operating import FACTORIES, POOLS, ROOT
@@ -53,9 +54,9 @@ def test_the_api_server_takes_them_and_every_node_that_is_ordered(kubectl: Kubec
             for it in limited:  # there has to be power for some node
                 it.update(dict.fromkeys({"limit", "quota"} & it.keys(), "1T"))
         objects += [site, wish]
-        parsed = World(factories=(parse_factory(site, strict=True),), pools=(parse_pool(wish, strict=True),))
+        parsed = World(factories=(parse_factory(site),), pools=(parse_pool(wish),))
         orders = [a for a in decide(parsed, NOW).actions if isinstance(a, Order)]
-        nodes += [node_body(order.wish, "leader") for order in (*orders[:NODES], *orders[-1:])]
+        nodes += [node_body(order.wish, Mandate("leader", 1)) for order in (*orders[:NODES], *orders[-1:])]
     assert len(nodes) > OBJECTS
     for batch in (objects, nodes):
         out = kubectl(

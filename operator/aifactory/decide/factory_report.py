@@ -217,11 +217,11 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
     if unknown:
         found.append(("UnknownSystem", f"No such system: {listed(unknown)}. Define it in spec.systems."))
     limited = [it.domain for it in factory.spec.power.limits]
-    lost = {
+    nowhere = {
         "spec.power.limits": [path for path in limited if names.canonical(path) not in layout.by_path],
         "out of service": [it for it in factory.spec.closed if names.canonical(it) not in layout.by_path],
     }
-    if parts := [f"{field}: {listed(paths)}" for field, paths in lost.items() if paths]:
+    if parts := [f"{field}: {listed(paths)}" for field, paths in nowhere.items() if paths]:
         allowed = "allowed are instances of a domain; all else is followed."
         found.append(("UnknownInstance", f"Found {'; '.join(parts)}; {allowed}"))
     quota, smallest = layout.instances[0].limit, smallest_unit(layout)

@@ -25,7 +25,7 @@ def unplaced(case: Case, factory: str, assignment: Assignment) -> list[dict[str,
             kinds[place, unit.slot.system, unit.size, unit.gpus, unit.watts, leaves] += 1
     for stray in case.fleet.strays:
         if stray.factory == factory:
-            system = stray.slot.system if stray.slot else ""
+            system = stray.slots[0].system if stray.slots else ""
             kinds[_read(case, factory, stray.path), system, 1, 0, stray.watts, False] += 1
     most = sorted(kinds.items(), key=lambda it: (-it[1] * it[0][4], it[0]))[:_MOST]
     return [

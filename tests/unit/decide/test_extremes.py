@@ -12,6 +12,7 @@ from aifactory.api.pool_status import GPUPoolStatus
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends.kwok import node_body
 from aifactory.backends.nodes import drain_patch, read_node
+from aifactory.backends.port import Mandate
 from aifactory.decide import Plan, World, decide
 from aifactory.decide.plan import Drain, Order
 from aifactory.decide.world import Node
@@ -29,7 +30,7 @@ SLOW = settings(deadline=None, max_examples=25, suppress_health_check=list(Healt
 
 def created(order: Order) -> Node:
     """The node of an order, as the API server hands it out; what Kubernetes would refuse fails here."""
-    obj = json.loads(json.dumps(node_body(order.wish, "leader")))
+    obj = json.loads(json.dumps(node_body(order.wish, Mandate("leader", 1))))
     meta = obj["metadata"]
     assert re.fullmatch(SUBDOMAIN, meta["name"])
     for key, value in meta["labels"].items():
@@ -71,8 +72,8 @@ def sound(plan: Plan) -> None:
 def lives(sites: list[Manifest], wishes: list[Manifest], cycles: int = 3) -> None:
     """Decide some cycles, with every order carried out."""
     note(json.dumps([sites, wishes]))
-    parsed = tuple(parse_factory(site, strict=True) for site in sites)
-    asked = tuple(parse_pool(wish, strict=True) for wish in wishes)
+    parsed = tuple(parse_factory(site) for site in sites)
+    asked = tuple(parse_pool(wish) for wish in wishes)
     nodes: dict[str, Node] = {}
     for cycle in range(cycles):
         world = World(factories=parsed, pools=asked, nodes=tuple(nodes.values()))
