@@ -60,7 +60,7 @@ SYSTEM_LABELS: Final = (
         f"each key has to be {names.MEANING[names.QUALIFIED_NAME]}",
         lambda key: not names.is_label_key(key),
         f"(!key.matches({json.dumps(names.QUALIFIED_NAME)}) || size(key) > {names.LABEL_KEY_LENGTH} "
-        f"|| key.indexOf('/') > {names.LABEL_DOMAIN_LENGTH})",
+        f"|| key.indexOf('/') > {names.KEY_DOMAIN_LENGTH})",
     ),
 )
 POOL_LABELS: Final = (
@@ -69,9 +69,9 @@ POOL_LABELS: Final = (
 )
 POOL_TAINTS: Final = (
     _taint_rule(
-        f"the domain of a key has at most {names.LABEL_DOMAIN_LENGTH} characters",
-        lambda key: key.find("/") > names.LABEL_DOMAIN_LENGTH,
-        f"self.key.indexOf('/') > {names.LABEL_DOMAIN_LENGTH}",
+        f"the domain of a key has at most {names.KEY_DOMAIN_LENGTH} characters",
+        lambda key: key.find("/") > names.KEY_DOMAIN_LENGTH,
+        f"self.key.indexOf('/') > {names.KEY_DOMAIN_LENGTH}",
     ),
     _taint_rule(_RESERVED_TEXT, names.is_reserved, _cel_reserved("self.key")),
     _taint_rule(_SYSTEM_TEXT, lambda key: key in names.SYSTEM_KEYS, _cel_system("self.key")),

@@ -41,8 +41,8 @@ RESERVED_DOMAINS: Final = (GROUP, "kubernetes.io", "k8s.io")
 SYSTEM_KEYS: Final = ("kwok.x-k8s.io/node", "nvidia.com/gpu.product", "amd.com/gpu.product-name")
 
 LABEL_VALUE_LENGTH: Final = 63
-LABEL_DOMAIN_LENGTH: Final = 253  # of a key's part before its '/'
-LABEL_KEY_LENGTH: Final = LABEL_DOMAIN_LENGTH + 1 + LABEL_VALUE_LENGTH
+KEY_DOMAIN_LENGTH: Final = 253  # of a key's part before its '/'
+LABEL_KEY_LENGTH: Final = KEY_DOMAIN_LENGTH + 1 + LABEL_VALUE_LENGTH
 FACTORY_NAME_LENGTH: Final = 40
 _HASH_LENGTH: Final = 16
 _FIRST: Final = re.compile(r"(?<=.)(-1)+$")
@@ -130,7 +130,7 @@ def may_be_shortened(name: str, factory: str, path: str, system: str) -> bool:
 
 def is_label_key(key: str) -> bool:
     """Say whether Kubernetes takes a key for labels and taints."""
-    fits = len(key) <= LABEL_KEY_LENGTH and key.find("/") <= LABEL_DOMAIN_LENGTH
+    fits = len(key) <= LABEL_KEY_LENGTH and key.find("/") <= KEY_DOMAIN_LENGTH
     return fits and re.fullmatch(QUALIFIED_NAME, key) is not None
 
 

@@ -148,7 +148,8 @@ def _verdicts(
     else:
         ready = Verdict("Ready", False, within.reason, within.message)
     verdicts = [ready, within]
-    starting = claim.nodes + sum(not n.ready and now - n.created < SLOW_START for u in units for n in u.nodes)
+    ordered = claim.nodes if failure is None else 0  # what is refused is only tried
+    starting = ordered + sum(not n.ready and now - n.created < SLOW_START for u in units for n in u.nodes)
     if (going or starting) and not overdue:
         parts = [f"Being released: {counted(len(going), 'unit')}."] if going else []
         parts += [f"Not ready yet: {counted(starting, 'node')}."] if starting else []

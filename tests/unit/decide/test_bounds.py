@@ -173,7 +173,7 @@ def extreme(dice: Random) -> tuple[Manifest, ...]:
             "name": LONG[n],
             "unit": "Node",
             "gpusPerNode": dice.choice([1, 8, 256]),
-            "maxWatts": dice.choice(["1T", "1", "10k"]),
+            "maxWatts": dice.choice(["100G", "1", "10k"]),
             "resourceName": "nvidia.com/gpu",
         }
         for n in range(dice.choice([1, 64]))
@@ -246,14 +246,12 @@ def test_what_is_wrong_with_an_object_may_be_long() -> None:
 
 
 def test_no_number_is_too_large_to_be_read_back() -> None:
-    """Ten thousand nodes of a terawatt each, that stood before somebody wrote so."""
-    small = {"name": "box", "unit": "Node", "gpusPerNode": 8, "maxWatts": "1", "resourceName": "x/gpu"}
-    shape: Manifest = {"domains": [("hall", 1)]}
-    group = {"domain": "hall", "system": "box", "count": 100, "nodesPerRack": 250}
-    before = site(**shape, systems=[small], racks=[group])
-    pool = wish("p", 8 * 25_000, systems=["box"])
-    statuses = {w.kind: dict(w.status) for w in planned(before, pool).statuses}
-    after = site(domains=[("hall", 1)], systems=[{**small, "maxWatts": "1T"}], racks=[group])
-    plan = planned({**after, "status": statuses["AIFactory"]}, {**pool, "status": statuses["GPUPool"]})
+    """What stands in two halls draws, by a status that somebody wrote, as much as a status takes in each."""
+    lab, pool = site(domains=[("hall", 2)], racks=[rack("hall")]), wish("p", 16)
+    statuses = {w.kind: dict(w.status) for w in planned(lab, pool).statuses}
+    absurd = [{**placement, "watts": LARGEST} for placement in statuses["GPUPool"]["placements"]]
+    assert len(absurd) == 2
+    stands = {**statuses["GPUPool"], "placements": absurd}
+    plan = planned({**lab, "status": statuses["AIFactory"]}, {**pool, "status": stands})
     (power,) = (w.status["power"] for w in plan.statuses if w.kind == "AIFactory")
     assert power["committed"] == LARGEST

@@ -87,7 +87,7 @@ def lives(sites: list[Manifest], wishes: list[Manifest], cycles: int = 3) -> Non
         for site in parsed:
             status = next(w.status for w in plan.statuses if w.name == site.metadata.name)
             conditions = {c["type"]: c["reason"] for c in status["conditions"]}
-            assert conditions["Ready"] in ("AsPlanned", "UnknownSystem"), conditions
+            assert conditions["Ready"] in ("AsPlanned", "UnknownSystem", "QuotaTooSmall"), conditions
         for action in plan.actions:
             if isinstance(action, Drain):
                 drain_patch(action)

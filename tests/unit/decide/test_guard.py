@@ -56,7 +56,7 @@ def fleet() -> Cluster:
     )
 
 
-BUILDING = [("build", "lay_out"), ("build", "spec_stamp")]
+BUILDING = [("build", "lay_out"), ("build", "known_stamps")]
 REPORTING = [("decide", f) for f in ("pool_facts", "pool_status", "factory_status")]
 
 
@@ -121,7 +121,7 @@ def test_energy_beyond_64_bits_only_ends_ties() -> None:
     it = cluster(factory("dfw", boxes=4), factory("big", quota="1T", pue="10", boxes=4, **HUGE))
     it.apply(pool("a/train", boxes(6), at_least=0)).settle()
     assert it.gpus("a/train") == (boxes(4),)
-    assert it.says("big", "Ready") == "True: AsPlanned"
+    assert it.says("big", "Ready") == "False: QuotaTooSmall"  # and nothing worse
 
 
 def test_racks_whose_watts_fit_no_sum_are_refused_and_stop_nobody() -> None:

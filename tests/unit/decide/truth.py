@@ -8,6 +8,7 @@ from typing import Any
 from aifactory.api import names
 from aifactory.decide import Plan
 from aifactory.decide.plan import Complete, Order
+from aifactory.decide.world import PoolKey
 from unit.decide.count import Standing, committed, draws, identity, limits, locked, over, standing, units
 from unit.decide.state import State
 
@@ -28,7 +29,7 @@ def plan_lies(state: State, plan: Plan) -> list[str]:
         if write.kind == "AIFactory" and write.name in state.factories.keys() - forgotten(state):
             factory = state.factories[write.name]
             told = (write.status["power"]["limit"], write.status["power"]["committed"])
-            there = committed(factory, state.seen())[""] + ordered_watts(plan, write.name)
+            there = committed(factory, state.seen())[""] + ordered_watts(state, plan, write.name)
             true = (limits(factory)[""], there)
             if told != true:
                 wrong.append(f"{write.name} has (limit, committed) {true}, and says {told}")
@@ -37,15 +38,20 @@ def plan_lies(state: State, plan: Plan) -> list[str]:
     return wrong
 
 
-def ordered_watts(plan: Plan, factory: str) -> int:
-    """The watts of the whole units that a plan orders in a factory, which its status claims first."""
-    found = {}
+def ordered_watts(state: State, plan: Plan, factory: str) -> int:
+    """The watts of the whole units that a plan orders in a factory, which its status claims first.
+
+    Of the orders of a pool that were refused there one alone is tried.
+    """
+    found: dict[tuple[str, str, int, int], int] = {}
+    refused = {it.pool for it in state.failures if (it.what, it.factory, it.slot) == ("Order", factory, None)}
+    tried: set[PoolKey] = set()
     for order in plan.actions:
-        if (
-            isinstance(order, Order)
-            and not isinstance(order, Complete)
-            and order.wish.slot.factory == factory
-        ):
+        if not isinstance(order, Order) or order.wish.slot.factory != factory or order.pool in tried:
+            continue
+        if order.pool in refused:
+            tried.add(order.pool)
+        if not isinstance(order, Complete):
             _, path, system, rack, slot = order.wish.slot
             whole = order.wish.annotations.get(names.ANNOTATION_NODES, "1") != "1"
             found[path, system, rack, 0 if whole else slot] = int(
