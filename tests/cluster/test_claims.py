@@ -2,12 +2,13 @@
 
 import json
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aifactory.api import names
 from cluster.faulty import Asked, Fault, Proxy, status
 from cluster.operating import (
     FACTORIES,
@@ -15,6 +16,7 @@ from cluster.operating import (
     Start,
     apply,
     condition,
+    delete_nodes,
     factory,
     nodes_in,
     pool,
@@ -27,10 +29,15 @@ TRIES = 12  # Kopf by itself gives up at the ninth
 
 
 @pytest.fixture
-def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> str:
-    """A factory of the test's own with room for 64 nodes, named like the namespace of its pools."""
+def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> Iterator[str]:
+    """A factory of the test's own with room for 64 nodes, named like the namespace of its pools.
+
+    Its pools ask for nothing any more afterwards: the next operator orders for its own test alone.
+    """
     apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
-    return namespace
+    yield namespace
+    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--wait=false")
+    delete_nodes(kubectl, f"{names.LABEL_FACTORY}={namespace}")
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 30])

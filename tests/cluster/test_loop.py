@@ -192,14 +192,14 @@ def test_an_object_that_makes_no_sense_is_reported_and_stops_nobody(
 
     apply(kubectl, factory(bad))
     wait_until(lambda: seen()["metadata"].get("finalizers"), "the factory is held")
-    # Only the operator can tell that there is no such row.
-    apply(kubectl, factory(bad, outOfService=["row-7"]))
+    # Only the operator counts the racks of all rows.
+    apply(kubectl, factory(bad, rows=100, racks=10_000))
     apply(kubectl, pool("llm", namespace, 8, site))
     ready(kubectl, "llm", namespace)
     found = wait_until(lambda: condition(seen(), "Stalled"), "the bad factory has a condition")
     assert found["reason"] == "InvalidSpec"
-    assert "spec.outOfService" in found["message"]
-    assert "row-7" in found["message"]
+    assert "spec.racks" in found["message"]
+    assert "1000000" in found["message"]
     delete_factory(kubectl, bad)  # it need not make sense for that
 
 

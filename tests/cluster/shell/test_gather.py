@@ -17,7 +17,7 @@ from aifactory.shell import gather as module
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
 from aifactory.shell.gather import gather, look_at
 from aifactory.shell.memory import Memory
-from cluster.operating import pool
+from cluster.operating import factory, pool
 from cluster.shell.nodes import order, seen
 from controlplane import Cluster, service_account_kubeconfig
 
@@ -89,13 +89,13 @@ async def test_whatever_goes_wrong_about_reading_an_object_is_its_own(
 async def test_an_object_that_makes_no_sense_is_refused_by_field(
     client: KubernetesClient, site: str, kubectl: Kubectl
 ) -> None:
-    change = '{"spec": {"outOfService": ["row-9"]}}'
-    kubectl("patch", OURS[0], site, "--type=merge", f"-p={change}")
+    many = factory(site, rows=100, racks=10_000)  # no rule of the API server counts the racks of all rows
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=yaml.safe_dump(many))
     world = await gather(client, drivers(client), Memory())
     (refused,) = [r for r in world.refused if r.name == site]
     assert (refused.kind, refused.metadata.generation) == ("AIFactory", 2)
-    assert refused.message.startswith("spec.outOfService: ")
-    assert "row-9" in refused.message
+    assert refused.message.startswith("spec.racks: ")
+    assert "1000000" in refused.message
 
 
 async def test_a_backend_that_cannot_be_listed_leaves_its_nodes_as_last_seen(
