@@ -49,7 +49,7 @@ def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
 
     said = wait_until(lambda: says("SolverTimedOut"), "the factory says that the solver was cut off")
     assert said["status"] == "False"
-    assert said["message"] == f"The safe plan is in use: the solver was cut off after {LIMIT:.0f} s."
+    assert said["message"] == f"The adopted plan is in use: the solver was cut off after {LIMIT:.0f} s."
     assert operator.metric("aifactory_solves_cut_off_total", reason="SolverTimedOut") >= 1
     kubectl("wait", "--for=condition=Ready", f"{FACTORIES}/{namespace}")
 
@@ -57,7 +57,7 @@ def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
     before, cut_off = renewed(kubectl), operator.metric("aifactory_solves_cut_off_total")
     kubectl("scale", POOLS, "llm", "--replicas=48", f"-n={namespace}")
     said = wait_until(lambda: says("Solving"), "a new try is made")
-    assert said["message"] == "The safe plan is in use; a better one is being computed."
+    assert said["message"] == "The adopted plan is in use; a better one is being computed."
     wait_until(lambda: len(nodes_of(kubectl, "llm", namespace)) == 6, "the pool grows")
     wait_until(lambda: operator.metric("aifactory_solves_cut_off_total") > cut_off, "it is cut off again")
     assert renewed(kubectl) > before

@@ -95,7 +95,6 @@ def _decide(world: World, now: datetime, placer: Placer, adopted: Adopted | None
     better = answer.solutions[0] if answer.solutions else None
     before = resumed(case, adopted)
     solution, log = checked(case.problem, better, before)
-    goes_on = before is not None and solution is before
     if better is not None and log:
         answer = Placed(trouble=Trouble(Stopped.FAILED, "the checker refused a better one"))
     if kept := called_off(case, solution):
@@ -124,7 +123,7 @@ def _decide(world: World, now: datetime, placer: Placer, adopted: Adopted | None
         advice,
         actions=actions,
         guard=guard,
-        proof=certified(answer, goes_on=goes_on),
+        proof=certified(answer),
         prices=prices,
         now=now,
     )

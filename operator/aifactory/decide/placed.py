@@ -41,22 +41,20 @@ def nothing_yet(problems: tuple[Problem, ...]) -> Placed:
     return Placed()
 
 
-def certified(placed: Placed, *, goes_on: bool = False) -> Verdict:
-    """What is proved about the plan in use, or why nothing is (yet).
-
-    ``goes_on``: the plan in use is the one that was adopted before.
-    """
-    plain = "The adopted plan is in use" if goes_on else "The safe plan is in use"
+def certified(placed: Placed) -> Verdict:
+    """What is proved about the plan in use, or why nothing is (yet)."""
     found = placed.certificate
     if found is not None:
         everything = not found.next_more and found.proved == found.wished
         said = str(found) if found.proved_through is not None or found.next_more else "no pool asks for GPUs"
         return Verdict("Certified", True, "Optimal" if everything else "Bounded", said)
     if placed.trouble is not None:
-        plan = "A better plan is in use, nothing is proved" if placed.solutions else plain
+        plan = (
+            "A better plan is in use, nothing is proved" if placed.solutions else "The adopted plan is in use"
+        )
         return Verdict("Certified", False, placed.trouble.reason, f"{plan}: {placed.trouble.message}.")
     if placed.solutions:
         said = "A better plan is in use; what is proved about it is being computed."
     else:
-        said = f"{plain}; a better one is being computed."
+        said = "The adopted plan is in use; a better one is being computed."
     return Verdict("Certified", False, "Solving", said)

@@ -54,7 +54,7 @@ def cycle(it: Cluster, placer: Placer) -> Plan:
 @pytest.mark.parametrize(
     ("placer", "says", "tells"),
     [
-        (nothing_yet, "False: Solving", "The safe plan is in use; a better one is being computed."),
+        (nothing_yet, "False: Solving", "The adopted plan is in use; a better one is being computed."),
         (better, "False: Solving", "A better plan is in use; what is proved about it is being computed."),
         (proved, "True: Optimal", "proved through priority 0 (100% of all wished GPUs)"),
         (
@@ -65,19 +65,19 @@ def cycle(it: Cluster, placer: Placer) -> Plan:
         (
             lambda _: Placed(trouble=SLOW),
             "False: SolverTimedOut",
-            "The safe plan is in use: the solver was cut off after 120 s.",
+            "The adopted plan is in use: the solver was cut off after 120 s.",
         ),
         (
             lambda _: Placed(trouble=DEAD),
             "False: SolverFailed",
-            "The safe plan is in use: the solver's process ended with exit code 1.",
+            "The adopted plan is in use: the solver's process ended with exit code 1.",
         ),
         (
             given_up,
             "False: SolverTimedOut",
             "A better plan is in use, nothing is proved: the solver was cut off after 120 s.",
         ),
-        (refused, "False: SolverFailed", "The safe plan is in use: the checker refused a better one."),
+        (refused, "False: SolverFailed", "The adopted plan is in use: the checker refused a better one."),
     ],
 )
 def test_every_factory_says_which_plan_is_in_use_and_what_is_proved(
