@@ -10,9 +10,20 @@ import pytest
 import yaml
 
 import controlplane
+from aifactory.api import names
 from cluster.faulty import Proxy
 from cluster.keeper import KEEPER
-from cluster.operating import Start, installed, operators
+from cluster.operating import (
+    POOLS,
+    Kubectl,
+    Operator,
+    Start,
+    apply,
+    delete_nodes,
+    factory,
+    installed,
+    operators,
+)
 from controlplane import Cluster, Lines, open_cluster, wait_until
 
 
@@ -38,7 +49,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def kubectl(cluster: Cluster) -> Callable[..., str]:
+def kubectl(cluster: Cluster) -> Kubectl:
     """`kubectl(*arguments, stdin=None, seconds=...)` on the session's cluster; returns the output."""
     run = partial(controlplane.kubectl, cluster.kubeconfig)
     run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
@@ -46,7 +57,7 @@ def kubectl(cluster: Cluster) -> Callable[..., str]:
 
 
 @pytest.fixture
-def namespace(kubectl: Callable[..., str]) -> Iterator[str]:
+def namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace of the test's own, in which pods can be created."""
     name = f"test-{secrets.token_hex(4)}"
     kubectl("create", "namespace", name)
@@ -58,7 +69,7 @@ def namespace(kubectl: Callable[..., str]) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def kubeconfig(
-    cluster: Cluster, kubectl: Callable[..., str], tmp_path_factory: pytest.TempPathFactory
+    cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
     """A kubeconfig with the operator's own rights, under its policies."""
     with installed(cluster, kubectl, tmp_path_factory.mktemp("operator")) as path:
@@ -66,10 +77,36 @@ def kubeconfig(
 
 
 @pytest.fixture
-def start(kubeconfig: Path, kubectl: Callable[..., str], tmp_path: Path) -> Iterator[Start]:
+def start(kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
     """Starts operators, as `operators` says."""
     with operators(kubectl, kubeconfig, tmp_path) as start:
         yield start
+
+
+@pytest.fixture(scope="module")
+def operator(kubectl: Kubectl, kubeconfig: Path) -> Iterator[Operator]:
+    """A running operator that leads."""
+    with operators(kubectl, kubeconfig, kubeconfig.parent) as start:
+        yield start()
+
+
+@pytest.fixture
+def tenant(operator: Operator, kubectl: Kubectl, namespace: str) -> Iterator[str]:
+    """A namespace whose pools go, with their nodes, before it does."""
+    yield namespace
+    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--timeout=30s")
+
+
+@pytest.fixture
+def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> Iterator[str]:
+    """A factory of the test's own with room for 64 nodes, named like the namespace of its pools.
+
+    Its pools ask for nothing any more afterwards: the next operator orders for its own test alone.
+    """
+    apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
+    yield namespace
+    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--wait=false")
+    delete_nodes(kubectl, f"{names.LABEL_FACTORY}={namespace}")
 
 
 @pytest.fixture
@@ -79,7 +116,7 @@ def proxy(cluster: Cluster) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def behind(proxy: Proxy, kubeconfig: Path, kubectl: Callable[..., str], tmp_path: Path) -> Iterator[Start]:
+def behind(proxy: Proxy, kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
     """Starts operators behind the proxy, with their own rights."""
     token = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"]
     with operators(kubectl, proxy.kubeconfig(tmp_path / "proxied", token), tmp_path) as start:

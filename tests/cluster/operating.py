@@ -18,6 +18,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from aifactory.api import names
+from aifactory.shell.terms import DURATION
 from controlplane import Cluster, KubectlError, service_account_kubeconfig, wait_until
 from controlplane.ports import free_port
 from controlplane.waiting import PATIENCE
@@ -29,6 +30,7 @@ SYSTEM, ACCOUNT, LEASE = "aifactory-system", "aifactory", "aifactory"
 FACTORIES, POOLS = f"aifactories.{names.GROUP}", f"gpupools.{names.GROUP}"
 OCCUPIED = f"occupied-factories.{names.GROUP}"
 GRACE = 30  # seconds that a pod gets to end, as the Deployment says
+TAKE_OVER = DURATION + PATIENCE  # seconds until another one leads: its predecessor's Lease has to run out
 # A proxy in the environment is not for loopback.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -216,6 +218,13 @@ def get(kubectl: Kubectl, kind: str, *more: str) -> list[Object]:
     return listed
 
 
+def read(kubectl: Kubectl, kind: str, name: str, namespace: str = "") -> Object:
+    """One object."""
+    where = [f"--namespace={namespace}"] if namespace else []
+    found: Object = json.loads(kubectl("get", kind, name, *where, "--output=json"))
+    return found
+
+
 def nodes_of(kubectl: Kubectl, pool: str, namespace: str) -> list[Object]:
     """The nodes of a pool."""
     selector = f"{names.LABEL_POOL}={pool},{names.LABEL_POOL_NAMESPACE}={namespace}"
@@ -265,3 +274,15 @@ def condition(obj: Object, kind: str) -> Object:
     """One condition of a resource; empty where it is not there."""
     conditions: Iterable[Object] = obj.get("status", {}).get("conditions", ())
     return next((c for c in conditions if c["type"] == kind), {})
+
+
+def settled(obj: Object) -> bool:
+    """Whether a resource's status is of its present generation, with nothing under way."""
+    seen = obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
+    return bool(seen) and not condition(obj, "Reconciling")
+
+
+def is_ready(kubectl: Kubectl, pool: str, namespace: str) -> bool:
+    """Whether a pool is settled, and Ready."""
+    obj = read(kubectl, POOLS, pool, namespace)
+    return settled(obj) and condition(obj, "Ready").get("status") == "True"

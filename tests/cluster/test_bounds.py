@@ -1,6 +1,5 @@
 """Statuses as large as they get: the API server takes them, and they are read back."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -10,7 +9,7 @@ import yaml
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import World, decide
 from aifactory.decide.world import claims_of
-from cluster.operating import POOLS, ROOT, Object, apply, factory, pool
+from cluster.operating import POOLS, ROOT, Object, apply, factory, pool, read
 
 Kubectl = Callable[..., str]
 
@@ -33,9 +32,9 @@ def test_the_api_server_takes_the_largest_statuses(
     if case == "names":
         wish["spec"]["factories"] = {"names": [f"site-{n:02}-{'x' * 32}" for n in range(64)]}
     apply(kubectl, wish)
-    stored = json.loads(kubectl("get", POOLS, "big", f"-n={namespace}", "-o=json"))
-    read = parse_pool(stored)
-    plan = decide(World(factories=(parse_factory(cabinets),), pools=(read,)), datetime.now(UTC), acting=False)
+    stored = read(kubectl, POOLS, "big", namespace)
+    big = parse_pool(stored)
+    plan = decide(World(factories=(parse_factory(cabinets),), pools=(big,)), datetime.now(UTC), acting=False)
     (status,) = (write.status for write in plan.statuses if write.kind == "GPUPool")
     body = {key: stored[key] for key in ("apiVersion", "kind")}
     body |= {"metadata": {"name": "big", "namespace": namespace}, "status": dict(status)}
@@ -43,6 +42,6 @@ def test_the_api_server_takes_the_largest_statuses(
         *("apply", "--server-side", "--subresource=status", "--field-manager=test", "--filename=-"),
         stdin=yaml.safe_dump(body),
     )
-    back = parse_pool(json.loads(kubectl("get", POOLS, "big", f"-n={namespace}", "-o=json")))
+    back = parse_pool(read(kubectl, POOLS, "big", namespace))
     assert back.status == type(back.status).model_validate(status)
     assert len(claims_of(back)) == (4097 if case == "placements" else 0)

@@ -1,43 +1,26 @@
 """What stands in a factory is in its status before it stands, and whoever wipes a status is told at once."""
 
-import json
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from aifactory.api import names
 from cluster.faulty import Asked, Fault, Proxy, status
 from cluster.operating import (
     FACTORIES,
     POOLS,
+    TAKE_OVER,
     Start,
     apply,
-    condition,
-    delete_nodes,
-    factory,
+    is_ready,
     nodes_in,
     pool,
+    read,
 )
 from controlplane import KubectlError, wait_until
 
 Kubectl = Callable[..., str]
-TAKE_OVER = 60  # seconds: 15 for the lease to run out, and a share for a busy machine
-TRIES = 12  # Kopf by itself gives up at the ninth
-
-
-@pytest.fixture
-def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> Iterator[str]:
-    """A factory of the test's own with room for 64 nodes, named like the namespace of its pools.
-
-    Its pools ask for nothing any more afterwards: the next operator orders for its own test alone.
-    """
-    apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
-    yield namespace
-    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--wait=false")
-    delete_nodes(kubectl, f"{names.LABEL_FACTORY}={namespace}")
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 30])
@@ -83,7 +66,7 @@ def test_what_was_claimed_and_never_came_is_taken_back(
 
 
 def status_of(kubectl: Kubectl, site: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubectl("get", FACTORIES, site, "-o=json")).get("status", {})
+    found: dict[str, Any] = read(kubectl, FACTORIES, site).get("status", {})
     return found
 
 
@@ -95,7 +78,7 @@ def test_a_status_that_was_wiped_is_back_at_once_and_guards_its_factory_meanwhil
 ) -> None:
     operator = start("a")
     apply(kubectl, pool("llm", site, 16, site))
-    wait_until(lambda: condition(get_pool(kubectl, site), "Ready").get("status") == "True", "it is ready")
+    wait_until(lambda: is_ready(kubectl, "llm", site), "it is ready")
     wait_until(lambda: status_of(kubectl, site).get("readyNodes") == 2, "the factory says so")
     operator.signal(signal.SIGSTOP)
     wipe = ("--subresource=status", "--type=merge", '--patch={"status": null}')
@@ -105,9 +88,6 @@ def test_a_status_that_was_wiped_is_back_at_once_and_guards_its_factory_meanwhil
         kubectl("delete", FACTORIES, site, "--wait=false")
     operator.signal(signal.SIGCONT)
     wait_until(lambda: status_of(kubectl, site).get("nodes") == 2, "the factory's status is back", TAKE_OVER)
-    wait_until(lambda: get_pool(kubectl, site).get("status"), "the pool's status is back", TAKE_OVER)
-
-
-def get_pool(kubectl: Kubectl, site: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubectl("get", POOLS, "llm", f"-n={site}", "-o=json"))
-    return found
+    wait_until(
+        lambda: read(kubectl, POOLS, "llm", site).get("status"), "the pool's status is back", TAKE_OVER
+    )

@@ -21,6 +21,8 @@ from cluster.operating import (
     nodes_of,
     operators,
     pool,
+    read,
+    settled,
 )
 from controlplane import wait_until
 
@@ -55,10 +57,8 @@ def ready(kubectl: Kubectl, name: str, namespace: str) -> dict[str, Any]:
     """Wait until a pool is Ready in its present generation; returns it."""
 
     def found() -> dict[str, Any]:
-        obj: dict[str, Any] = json.loads(kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
-        seen = obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
-        done = seen and condition(obj, "Ready")["status"] == "True" and not condition(obj, "Reconciling")
-        return obj if done else {}
+        obj = read(kubectl, POOLS, name, namespace)
+        return obj if settled(obj) and condition(obj, "Ready")["status"] == "True" else {}
 
     return wait_until(found, f"pool {name} is Ready")
 
@@ -151,7 +151,7 @@ def test_nothing_is_written_where_nothing_changes(
     ready(kubectl, "llm", namespace)
 
     def certified() -> bool:
-        found = condition(json.loads(kubectl("get", FACTORIES, site, "-o=json")), "Certified")
+        found = condition(read(kubectl, FACTORIES, site), "Certified")
         return bool(found["status"] == "True")
 
     wait_until(certified, "the plan is certified")
@@ -162,7 +162,7 @@ def test_nothing_is_written_where_nothing_changes(
 
     assert operator.metric("aifactory_writes_total") == writes
     after = versions(kubectl, site, namespace)
-    mine = json.loads(kubectl("get", FACTORIES, site, "-o=json"))["metadata"]
+    mine = read(kubectl, FACTORIES, site)["metadata"]
     assert after.pop(mine["uid"]) != before.pop(mine["uid"])  # the test's own label
     assert after == before
 
@@ -187,7 +187,7 @@ def test_an_object_that_makes_no_sense_is_reported_and_stops_nobody(
     bad = f"{site}-bad"
 
     def seen() -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(kubectl("get", FACTORIES, bad, "-o=json"))
+        found: dict[str, Any] = read(kubectl, FACTORIES, bad)
         return found
 
     apply(kubectl, factory(bad))
@@ -233,7 +233,7 @@ def test_a_budget_that_blocks_a_drain_is_named_and_nothing_goes_meanwhile(
     kubectl("patch", FACTORIES, site, "--type=json", f"-p={json.dumps(no_power)}")
 
     def blocked() -> str:
-        within = condition(json.loads(kubectl("get", FACTORIES, site, "-o=json")), "WithinLimits")
+        within = condition(read(kubectl, FACTORIES, site), "WithinLimits")
         return within["message"] if within["reason"] == "DrainBlocked" else ""
 
     said = wait_until(blocked, "the factory says that its drain is blocked")

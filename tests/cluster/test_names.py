@@ -1,24 +1,19 @@
 """Nodes whose names and labels do not agree with what the operator ordered, on a real cluster."""
 
-import json
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from aifactory.api import names
 from cluster.operating import (
     FACTORIES,
-    POOLS,
-    Operator,
     apply,
     condition,
     factory,
     get,
+    is_ready,
     nodes_of,
-    operators,
     pool,
+    read,
 )
 from controlplane import wait_until
 
@@ -26,38 +21,17 @@ Kubectl = Callable[..., str]
 NODE = 10_200  # watts
 
 
-@pytest.fixture(scope="module")
-def operator(kubectl: Kubectl, kubeconfig: Path) -> Iterator[Operator]:
-    """A running operator that leads."""
-    with operators(kubectl, kubeconfig, kubeconfig.parent) as start:
-        yield start()
-
-
-@pytest.fixture
-def tenant(operator: Operator, kubectl: Kubectl, namespace: str) -> Iterator[str]:
-    """A namespace whose pools go, with their nodes, before it does."""
-    yield namespace
-    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--timeout=30s")
-
-
-def seen(kubectl: Kubectl, site: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubectl("get", FACTORIES, site, "-o=json"))
-    return found
-
-
 def committed(kubectl: Kubectl, site: str) -> int:
     """The watts that a factory's status counts."""
-    return int(seen(kubectl, site)["status"].get("power", {}).get("committed", 0))
+    return int(read(kubectl, FACTORIES, site)["status"].get("power", {}).get("committed", 0))
 
 
 def stands(kubectl: Kubectl, name: str, namespace: str, nodes: int) -> list[str]:
     """Wait until a pool is Ready with so many nodes; their names."""
 
     def ready() -> list[str]:
-        obj = json.loads(kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
         found = [node["metadata"]["name"] for node in nodes_of(kubectl, name, namespace)]
-        is_ready = condition(obj, "Ready").get("status") == "True" and not condition(obj, "Reconciling")
-        return found if is_ready and len(found) == nodes else []
+        return found if len(found) == nodes and is_ready(kubectl, name, namespace) else []
 
     return wait_until(ready, f"{name} has {nodes} nodes", 60)
 
@@ -75,7 +49,7 @@ def test_a_taken_name_costs_its_slot_and_its_power_and_nothing_else(kubectl: Kub
         assert taken not in stands(kubectl, "llm", tenant, 3)
 
         def told() -> dict[str, Any]:
-            site = seen(kubectl, tenant)
+            site = read(kubectl, FACTORIES, tenant)
             return site if condition(site, "Ready").get("reason") == "NameTaken" else {}
 
         site = wait_until(told, "the factory names the stranger")
@@ -96,10 +70,10 @@ def test_a_node_that_is_relabelled_to_another_factory_stays_where_it_is(
     kubectl("label", "node", first[0], "--overwrite", f"{names.LABEL_FACTORY}={other}")
 
     def replaced() -> bool:
-        is_stray = condition(seen(kubectl, tenant), "Ready").get("reason") == "Stray"
+        is_stray = condition(read(kubectl, FACTORIES, tenant), "Ready").get("reason") == "Stray"
         return is_stray and committed(kubectl, tenant) == 3 * NODE
 
     wait_until(replaced, "it counts as a stray where it stands, beside another one in its place", 60)
     assert committed(kubectl, other) == 0
-    assert condition(seen(kubectl, other), "Ready")["reason"] == "AsPlanned"
+    assert condition(read(kubectl, FACTORIES, other), "Ready")["reason"] == "AsPlanned"
     assert len(nodes_of(kubectl, "llm", tenant)) == 3  # its pool's labels are still on it

@@ -1,6 +1,5 @@
 """The operator as a process: how it starts and ends, and what is left when it is cut off at any point."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -20,41 +19,29 @@ from cluster.operating import (
     POOLS,
     ROOT,
     SYSTEM,
+    TAKE_OVER,
     Operator,
     Start,
     apply,
     as_in_background,
     condition,
     factory,
+    is_ready,
     nodes_in,
     nodes_of,
     pool,
+    read,
 )
 from controlplane import Cluster, open_cluster, wait_until
 from controlplane import kubectl as run_kubectl
 from controlplane.waiting import PATIENCE
 
 Kubectl = Callable[..., str]
-TAKE_OVER = DURATION + PATIENCE
-
-
-@pytest.fixture
-def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> str:
-    """A factory of the test's own with room for 64 nodes; what is left of it goes at the module's end."""
-    apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
-    return namespace
 
 
 def holder(kubectl: Kubectl) -> str:
     """The identity that holds the lease; empty if nobody."""
-    lease: dict[str, Any] = json.loads(kubectl("get", "lease", LEASE, f"-n={SYSTEM}", "-o=json"))
-    return str(lease["spec"].get("holderIdentity") or "")
-
-
-def is_ready(kubectl: Kubectl, name: str, namespace: str) -> bool:
-    obj = json.loads(kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
-    seen = obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
-    return seen and condition(obj, "Ready")["status"] == "True" and not condition(obj, "Reconciling")
+    return str(read(kubectl, "lease", LEASE, SYSTEM)["spec"].get("holderIdentity") or "")
 
 
 def test_sigterm_ends_it_in_time_and_frees_the_lease(start: Start, kubectl: Kubectl) -> None:
@@ -234,7 +221,7 @@ def test_definitions_that_are_made_again_find_all_nodes_as_they_were(alone: tupl
     kubectl("wait", "--for=condition=Established", f"crd/{POOLS}")
 
     def ready() -> dict[str, Any]:
-        return condition(json.loads(kubectl("get", FACTORIES, "site", "-o=json")), "Ready")
+        return condition(read(kubectl, FACTORIES, "site"), "Ready")
 
     wait_until(lambda: ready()["reason"] == "PoolsLost", "the factory says that its pools are lost")
     assert "default/llm" in ready()["message"]

@@ -1,6 +1,5 @@
 """The operator and its solver's process: better plans are used, and a solver that hangs holds up nothing."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from cluster.operating import (
     factory,
     nodes_of,
     pool,
+    read,
 )
 from cluster.stuck import LIMIT
 from controlplane import wait_until
@@ -26,11 +26,11 @@ Kubectl = Callable[..., str]
 
 
 def certified(kubectl: Kubectl, site: str) -> dict[str, Any]:
-    return condition(json.loads(kubectl("get", FACTORIES, site, "-o=json")), "Certified")
+    return condition(read(kubectl, FACTORIES, site), "Certified")
 
 
 def renewed(kubectl: Kubectl) -> datetime:
-    lease = json.loads(kubectl("get", "lease", LEASE, f"-n={SYSTEM}", "-o=json"))
+    lease = read(kubectl, "lease", LEASE, SYSTEM)
     return datetime.fromisoformat(lease["spec"]["renewTime"])
 
 
@@ -83,14 +83,14 @@ def test_a_better_plan_than_the_safe_one_is_used(start: Start, kubectl: Kubectl,
     apply(kubectl, flexible, pool("bound", namespace, 32, namespace))
 
     def promised() -> bool:
-        found = json.loads(kubectl("get", POOLS, "bound", f"-n={namespace}", "-o=json"))
+        found = read(kubectl, POOLS, "bound", namespace)
         return "it would have 4 units" in condition(found, "Stalled").get("message", "")
 
     wait_until(promised, "the better plan is what would be done")
     kubectl("patch", FACTORIES, namespace, "--type=merge", '-p={"spec": {"paused": false}}')
     for name, system in (("bound", "hgx-h100"), ("flexible", "hgx-h200")):
         kubectl("wait", "--for=condition=Ready", f"{POOLS}/{name}", f"-n={namespace}")
-        found = json.loads(kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
+        found = read(kubectl, POOLS, name, namespace)
         assert [p["system"] for p in found["status"]["placements"]] == [system]
     wait_until(lambda: certified(kubectl, namespace)["reason"] == "Optimal", "everything is proved")
     assert operator.metric("aifactory_solve_seconds") > 0

@@ -18,10 +18,13 @@ from cluster.operating import (
     condition,
     delete_factory,
     factory,
+    is_ready,
     nodes_in,
     nodes_of,
     operators,
     pool,
+    read,
+    settled,
 )
 from controlplane import Cluster, wait_until
 from recorder import History, Recorder
@@ -50,22 +53,15 @@ class Stage:
         self._start_next()
 
     def pool(self, name: str, namespace: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.kubectl("get", POOLS, name, f"-n={namespace}", "-o=json"))
-        return found
+        return read(self.kubectl, POOLS, name, namespace)
 
     def factory(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.kubectl("get", FACTORIES, name, "-o=json"))
-        return found
-
-    def settled(self, obj: dict[str, Any]) -> bool:
-        seen = obj.get("status", {}).get("observedGeneration") == obj["metadata"]["generation"]
-        return seen and not condition(obj, "Reconciling")
+        return read(self.kubectl, FACTORIES, name)
 
     def wait_ready(self, name: str, namespace: str, nodes: int) -> None:
         def ready() -> bool:
-            obj = self.pool(name, namespace)
-            is_ready = self.settled(obj) and condition(obj, "Ready")["status"] == "True"
-            return is_ready and len(nodes_of(self.kubectl, name, namespace)) == nodes
+            there = len(nodes_of(self.kubectl, name, namespace))
+            return there == nodes and is_ready(self.kubectl, name, namespace)
 
         wait_until(ready, f"{name} has {nodes} nodes")
 
@@ -74,7 +70,7 @@ class Stage:
 
         def stalled() -> bool:
             obj = self.pool(name, namespace)
-            return self.settled(obj) and condition(obj, "Stalled").get("status") == "True"
+            return settled(obj) and condition(obj, "Stalled").get("status") == "True"
 
         wait_until(stalled, f"{name} waits")
         waiting: dict[str, Any] = self.pool(name, namespace)["status"]["waiting"]
@@ -154,7 +150,7 @@ def test_a_lowered_limit_is_met_by_the_lowest_although_the_operator_dies_on_the_
 
     def within() -> bool:
         site = stage.factory(namespace)
-        return stage.settled(site) and condition(site, "WithinLimits")["status"] == "True"
+        return settled(site) and condition(site, "WithinLimits")["status"] == "True"
 
     wait_until(within, "the limit is met")
     assert stage.wait_stalled("low", namespace)["reason"] == "InsufficientPower"
@@ -253,7 +249,7 @@ def test_racks_that_are_taken_out_of_the_spec_switch_nothing_off(stage: Stage, n
 
     def in_the_way() -> bool:
         site = stage.factory(namespace)
-        return stage.settled(site) and condition(site, "Ready").get("reason") == "InTheWay"
+        return settled(site) and condition(site, "Ready").get("reason") == "InTheWay"
 
     wait_until(in_the_way, "the factory says what is in the way")
     assert f"{namespace}/llm" in condition(stage.factory(namespace), "Ready")["message"]

@@ -3,10 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from aifactory.api import names
 from cluster.operating import (
@@ -17,10 +14,11 @@ from cluster.operating import (
     condition,
     factory,
     get,
+    is_ready,
     nodes_in,
     nodes_of,
-    operators,
     pool,
+    read,
 )
 from controlplane import KubectlError, wait_until
 
@@ -29,20 +27,6 @@ SECONDS = 60
 WORDS = "every node needs the label cost-center"
 ANY_BUT_ONE = "object.metadata.name != '{}.row.hgx-h100.1.1'"
 LABELLED = "has(object.metadata.labels) && 'cost-center' in object.metadata.labels"
-
-
-@pytest.fixture(scope="module")
-def operator(kubectl: Kubectl, kubeconfig: Path) -> Iterator[Operator]:
-    """A running operator that leads."""
-    with operators(kubectl, kubeconfig, kubeconfig.parent) as start:
-        yield start()
-
-
-@pytest.fixture
-def tenant(operator: Operator, kubectl: Kubectl, namespace: str) -> Iterator[str]:
-    """A namespace whose pools go, with their nodes, before it does."""
-    yield namespace
-    kubectl("delete", POOLS, "--all", f"--namespace={namespace}", "--timeout=30s")
 
 
 @contextmanager
@@ -97,11 +81,6 @@ def policy(
         kubectl("delete", kind, name)
 
 
-def read(kubectl: Kubectl, kind: str, name: str, *where: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubectl("get", kind, name, *where, "-o=json"))
-    return found
-
-
 def says(kubectl: Kubectl, obj: Callable[[], dict[str, Any]], kind: str, reason: str) -> str:
     """Wait until a condition has a reason; its message."""
 
@@ -112,18 +91,13 @@ def says(kubectl: Kubectl, obj: Callable[[], dict[str, Any]], kind: str, reason:
     return wait_until(told, f"{kind} says {reason}", SECONDS)
 
 
-def is_ready(kubectl: Kubectl, name: str, namespace: str) -> bool:
-    obj = read(kubectl, POOLS, name, f"-n={namespace}")
-    return condition(obj, "Ready").get("reason") == "Ready" and not condition(obj, "Reconciling")
-
-
 def test_orders_that_are_refused_are_told_and_made_once_they_are_taken(
     operator: Operator, kubectl: Kubectl, tenant: str
 ) -> None:
     apply(kubectl, factory(tenant))
 
     def wish() -> dict[str, Any]:
-        return read(kubectl, POOLS, "llm", f"-n={tenant}")
+        return read(kubectl, POOLS, "llm", tenant)
 
     def site() -> dict[str, Any]:
         return read(kubectl, FACTORIES, tenant)
@@ -194,7 +168,7 @@ def test_a_status_that_cannot_be_written_is_told_by_an_event(kubectl: Kubectl, t
         fields = "--field-selector=involvedObject.name=llm,reason=WriteRefused"
 
         def told() -> list[dict[str, Any]]:
-            gpus = 8 if read(kubectl, POOLS, "llm", f"-n={tenant}")["spec"]["gpus"] > 8 else 16
+            gpus = 8 if read(kubectl, POOLS, "llm", tenant)["spec"]["gpus"] > 8 else 16
             kubectl("scale", POOLS, "llm", f"--replicas={gpus}", f"-n={tenant}")
             return get(kubectl, "events", f"-n={tenant}", fields)
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cluster.operating import read
 from controlplane import KubectlError
 from unit.api.bad_objects import AT_APPLY, BAD, FACTORY, POOL, READING_ONLY, Bad, changed
 
@@ -60,7 +61,7 @@ def refusal(kubectl: Kubectl, obj: dict[str, Any]) -> str:
 @pytest.mark.usefixtures("crds")
 def test_the_crds_are_established_without_complaint(kubectl: Kubectl) -> None:
     for kind in KINDS:
-        crd = json.loads(kubectl("get", "crd", kind, "--output=json"))
+        crd = read(kubectl, "crd", kind)
         conditions = {item["type"]: item["status"] for item in crd["status"]["conditions"]}
         assert conditions["Established"] == "True"
         # It judges whether the schema is structural, among others.
@@ -184,7 +185,7 @@ def test_quantities_are_kept_as_they_were_written(kubectl: Kubectl) -> None:
 def test_status_given_by_a_user_is_dropped(kubectl: Kubectl, factory: str) -> None:
     status = {"status": {"gpus": 8, "conditions": []}}
     kubectl("patch", "aifactory", factory, "--type=merge", f"--patch={json.dumps(status)}")
-    assert "status" not in json.loads(kubectl("get", "aifactory", factory, "--output=json"))
+    assert "status" not in read(kubectl, "aifactory", factory)
 
 
 def test_teams_may_own_different_racks_of_one_factory(kubectl: Kubectl, factory: str) -> None:
@@ -192,15 +193,15 @@ def test_teams_may_own_different_racks_of_one_factory(kubectl: Kubectl, factory:
     part = {"apiVersion": FACTORY["apiVersion"], "kind": "AIFactory", "metadata": {"name": factory}}
     body = json.dumps({**part, "spec": {"racks": [group]}})
     kubectl("apply", "--server-side", "--field-manager=other-team", "-f", "-", stdin=body)
-    racks = json.loads(kubectl("get", "aifactory", factory, "--output=json"))["spec"]["racks"]
+    racks = read(kubectl, "aifactory", factory)["spec"]["racks"]
     assert [rack["system"] for rack in racks] == ["hgx-h100", "hgx-h200"]
 
 
 def test_an_apply_of_the_same_changes_nothing(kubectl: Kubectl, factory: str) -> None:
-    before = json.loads(kubectl("get", "aifactory", factory, "--output=json"))["metadata"]["resourceVersion"]
+    before = read(kubectl, "aifactory", factory)["metadata"]["resourceVersion"]
     obj = changed(FACTORY, {"metadata.name": factory})
     kubectl("apply", "--server-side", "-f", "-", stdin=json.dumps(obj))
-    after = json.loads(kubectl("get", "aifactory", factory, "--output=json"))["metadata"]["resourceVersion"]
+    after = read(kubectl, "aifactory", factory)["metadata"]["resourceVersion"]
     assert after == before
 
 

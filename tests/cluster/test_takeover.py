@@ -1,12 +1,8 @@
 """One leader after another: what the later one goes by, and how long it waits."""
 
-import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from aifactory.api import names
 from cluster.operating import (
@@ -17,28 +13,15 @@ from cluster.operating import (
     Start,
     apply,
     condition,
-    factory,
+    is_ready,
     nodes_in,
     nodes_of,
     pool,
+    read,
 )
 from controlplane import wait_until
 
 Kubectl = Callable[..., str]
-TAKE_OVER = 60  # seconds: 15 for the lease to run out, and a share for a busy machine
-TRIES = 12  # Kopf by itself gives up at the ninth
-
-
-@pytest.fixture
-def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> str:
-    """A factory of the test's own with room for 64 nodes, named like the namespace of its pools."""
-    apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
-    return namespace
-
-
-def get_pool(kubectl: Kubectl, site: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubectl("get", POOLS, "llm", f"-n={site}", "-o=json"))
-    return found
 
 
 def test_a_leader_whose_clock_is_ahead_keeps_drains_to_their_time(
@@ -46,7 +29,7 @@ def test_a_leader_whose_clock_is_ahead_keeps_drains_to_their_time(
 ) -> None:
     first = start("a")
     apply(kubectl, pool("llm", site, 8, site, drainTimeoutSeconds=3600))
-    wait_until(lambda: condition(get_pool(kubectl, site), "Ready").get("status") == "True", "it is ready")
+    wait_until(lambda: is_ready(kubectl, "llm", site), "it is ready")
     (node,) = nodes_of(kubectl, "llm", site)
     guard(kubectl, site, node["metadata"]["name"])
     kubectl("scale", POOLS, "llm", "--replicas=0", f"-n={site}")
@@ -60,7 +43,7 @@ def test_a_leader_whose_clock_is_ahead_keeps_drains_to_their_time(
     wait_until(lambda: second.cycles() >= 3, "it has decided a few times")
     assert [n["metadata"]["uid"] for n in nodes_in(kubectl, site)] == [node["metadata"]["uid"]]
     assert "trainer" in kubectl("get", "pods", f"-n={site}", "-o=name")
-    said = condition(get_pool(kubectl, site), "Ready")["lastTransitionTime"]
+    said = condition(read(kubectl, POOLS, "llm", site), "Ready")["lastTransitionTime"]
     assert said <= kubectl(
         "get", "lease", LEASE, f"-n={SYSTEM}", "-o=jsonpath={.metadata.managedFields[0].time}"
     )
@@ -105,11 +88,11 @@ def test_a_container_that_is_restarted_leads_before_its_lease_has_run_out(
 
     try:
         first = run("a", "pod-1")
-        before = lease_of(kubectl)
+        before = read(kubectl, "lease", LEASE, SYSTEM)["spec"]
         first.signal(signal.SIGKILL)
         first.process.wait(10)
         run("b", "pod-1")
-        after = lease_of(kubectl)
+        after = read(kubectl, "lease", LEASE, SYSTEM)["spec"]
     finally:
         for operator in started:
             operator.end()
@@ -118,8 +101,3 @@ def test_a_container_that_is_restarted_leads_before_its_lease_has_run_out(
     assert one != two
     assert one.rpartition("_")[0] == two.rpartition("_")[0]
     assert after["leaseTransitions"] == before["leaseTransitions"] + 1
-
-
-def lease_of(kubectl: Kubectl) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kubectl("get", "lease", LEASE, f"-n={SYSTEM}", "-o=json"))["spec"]
-    return found

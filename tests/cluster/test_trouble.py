@@ -1,30 +1,15 @@
 """The operator behind trouble: whatever is answered in place of the API server, it lives and goes on."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from cluster.faulty import HTML, Asked, Fault, Instead, Proxy, error_event, status
-from cluster.operating import (
-    Start,
-    apply,
-    factory,
-    nodes_of,
-    pool,
-)
+from cluster.operating import TAKE_OVER, Start, apply, nodes_of, pool
 from controlplane import wait_until
 
 Kubectl = Callable[..., str]
-TAKE_OVER = 60  # seconds: 15 for the lease to run out, and a share for a busy machine
 TRIES = 12  # Kopf by itself gives up at the ninth
-
-
-@pytest.fixture
-def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> str:
-    """A factory of the test's own with room for 64 nodes, named like the namespace of its pools."""
-    apply(kubectl, factory(namespace, rows=4, racks=4, limit="200k"))
-    return namespace
 
 
 def watched(asked: Asked) -> bool:

@@ -1,7 +1,6 @@
 """What the API server does with each call of the client: the ground that the operator's safety stands on."""
 
 import asyncio
-import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -13,7 +12,7 @@ from aifactory.api import names
 from aifactory.backends.port import NODE, POD, Kind
 from aifactory.shell import client as module
 from aifactory.shell.client import FACTORY, ApiError, KubernetesClient, Unconfigured, configuration
-from cluster.operating import ROOT, factory
+from cluster.operating import ROOT, factory, read
 from controlplane import wait_until
 from controlplane.ports import free_port
 
@@ -180,7 +179,7 @@ class TestEviction:
         )
 
         def counted() -> bool:
-            status = json.loads(kubectl("get", "pdb", name, f"-n={namespace}", "-o=json"))["status"]
+            status = read(kubectl, "pdb", name, namespace)["status"]
             return int(status.get("expectedPods", 0)) == 1
 
         wait_until(counted, f"budget {name} counts the pod")
