@@ -22,7 +22,7 @@ from unit.bug import Bug
 ORDER = {
     "decide": (
         "power minima_and_growth calm shedding draining paused topology ownership deletion stamps status "
-        "waiting crashes histories"
+        "called_off what_goes_first adopted waiting crashes histories"
     ),
     "solver": (
         "targets spread giving_way moving serving what_is_best moves regroup explain prices lose_one space "

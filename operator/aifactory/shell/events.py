@@ -13,20 +13,15 @@ _LONGEST: Final = 1024  # bytes of an Event's message that the API server takes
 _LONGEST_SOURCE: Final = 128
 
 
-async def post(client: KubernetesClient, event: Event, objects: Objects, source: str) -> None:
-    """Post an event. One that the API server still has is counted up instead, whoever posted it.
-
-    `source` names this process. Raises ApiError.
-    """
-    uid = objects.uid(key_of(event))
-    namespace = event.namespace or "default"  # where the API server wants those of cluster-scoped objects
+def event_body(event: Event, uid: str | None, now: str, source: str) -> Object:
+    """The Event as it is posted for the first time, at `now`. Its name says about whom it is, and what."""
     says = (event.kind, uid, event.reason, event.message)
     name = f"{event.name}.{hashlib.sha256(repr(says).encode()).hexdigest()[:16]}"
-    now = client.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-    body: Object = {
+    return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
-        "metadata": {"name": name, "namespace": namespace},
+        # The API server wants those of cluster-scoped objects in `default`.
+        "metadata": {"name": name, "namespace": event.namespace or "default"},
         "involvedObject": {
             "apiVersion": names.API_VERSION,
             "kind": event.kind,
@@ -44,6 +39,16 @@ async def post(client: KubernetesClient, event: Event, objects: Objects, source:
         "lastTimestamp": now,
         "count": 1,
     }
+
+
+async def post(client: KubernetesClient, event: Event, objects: Objects, source: str) -> None:
+    """Post an event. One that the API server still has is counted up instead, whoever posted it.
+
+    `source` names this process. Raises ApiError.
+    """
+    now = client.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+    body = event_body(event, objects.uid(key_of(event)), now, source)
+    name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
     try:
         await client.create(EVENT, body)
     except ApiError as error:

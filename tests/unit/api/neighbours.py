@@ -107,10 +107,12 @@ def full() -> Iterator[dict[str, Any]]:
             "energy": {"pricePerMWh": "42.5", "carbonGramsPerKWh": 380},
             "systems": [_SYSTEM],
             "outOfService": ["hall-1/row-2"],
+            "maintenance": {"hall-2": {"reason": "feeder swap"}},
             "drain": True,
             "paused": True,
         }
         factory["spec"]["power"]["overheadPercent"] = "13.6"
+        factory["spec"]["power"]["limits"] = [{"domain": "hall-2", "limit": "4M"}]
         factory["spec"]["racks"][0]["nodesPerRack"] = 4
         yield factory
     factories = {
@@ -137,6 +139,7 @@ def full() -> Iterator[dict[str, Any]]:
             "drainTimeoutSeconds": 60,
             "nodeLabels": {"team": "nlp"},
             "nodeTaints": [{"key": "team", "value": "nlp", "effect": "NoSchedule"}],
+            "startupTaints": [{"key": "node.cilium.io/agent-not-ready", "effect": "NoExecute"}],
             "paused": True,
         }
         yield pool

@@ -8,7 +8,7 @@ import numpy as np
 
 from aifactory.decide.fleet import Fleet, State
 from aifactory.decide.plan import Delete, Drain, Evict, Finalizer, Order
-from aifactory.decide.world import World
+from aifactory.decide.world import World, key_of
 from unit.bug import Bug, Function, column, instead, result
 
 
@@ -223,6 +223,23 @@ BUGS = (
         "decide.build",
         sees(lambda world: replace(world, unknown=frozenset())),
     ),
+    bug("6 level-triggered", "no drain is called off", "decide.called_off", instead(lambda *_: None)),
+    bug(
+        "6 level-triggered",
+        "a drain is called off where a node goes already",
+        "called_off._could_stay",
+        lambda sound: lambda case, pool: list(case.fleet.of_pool.get(key_of(case.pools[pool]), ())),
+    ),
+    bug(
+        "what goes first", "only within a cell", "decide.exchanged", instead(lambda case, solution: solution)
+    ),
+    bug("what goes first", "the best goes first", "goes_first.by_worth", result(lambda units: units[::-1])),
+    bug(
+        "what goes first", "nobody looks whether it is idle", "decide.unsure", instead(lambda *_: frozenset())
+    ),
+    bug("3 calm", "the adopted plan is forgotten", "decide.resumed", instead(lambda *_: None)),
+    bug("3 calm", "every plan goes on for ever", "adopted.question", instead(lambda case: ())),
+    bug("1 power", "nothing is claimed before it is ordered", "decide.ordered", instead(lambda *_: {})),
     bug("8 bad input", "a refused pool counts as gone", "decide.build", sees(keeps_pools)),
     bug("8 bad input", "nobody says why", "decide._refused", result(lambda write: replace(write, status={}))),
 )

@@ -16,6 +16,7 @@ from aifactory.backends.port import Mandate
 from aifactory.decide import Plan, World, decide
 from aifactory.decide.plan import Drain, Order
 from aifactory.decide.world import Node
+from aifactory.shell.events import event_body
 from unit.decide.extremes import Manifest, factories, pools
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,6 +68,14 @@ def sound(plan: Plan) -> None:
         assert STATUS[write.kind].model_validate(read.wire()) == read
         reasons = {c["type"]: c["reason"] for c in wired["conditions"]}
         assert "InvalidSpec" not in reasons.values(), (write.kind, write.name, wired["conditions"])
+    for event in plan.events:
+        body = event_body(event, "uid", "2026-01-01T00:00:00Z", "leader")
+        name, namespace = body["metadata"]["name"], body["metadata"]["namespace"]
+        assert len(name) <= 253, name
+        assert re.fullmatch(SUBDOMAIN, name), name
+        assert namespace == body["involvedObject"].get("namespace", "default")
+        assert 0 < len(body["reason"]) <= 128
+        assert 0 < len(body["message"].encode()) <= 1024
 
 
 def lives(sites: list[Manifest], wishes: list[Manifest], cycles: int = 3) -> None:
