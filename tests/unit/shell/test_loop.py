@@ -12,7 +12,7 @@ from aifactory.shell.loop import beside
 
 @pytest.mark.parametrize("failures", [*range(1, 40), 1025, 10**9])
 def test_a_backoff_doubles_up_to_its_longest_with_jitter(failures: int) -> None:
-    whole = LONGEST_BACKOFF if failures > 7 else FIRST_BACKOFF * 2 ** (failures - 1)
+    whole = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** min(failures - 1, 10))
     assert whole / 2 <= backoff(failures) <= whole
 
 
