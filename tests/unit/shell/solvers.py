@@ -19,6 +19,12 @@ def hang_with_one_pool(problem: Problem) -> Solution:
     return hang() if problem.pools == 1 else solve(problem)
 
 
+def hang_certifying_one_pool(problem: Problem, solution: Solution) -> Certificate:
+    if problem.pools == 1:
+        hang()
+    return certify(problem, solution)
+
+
 def gated(problem: Problem) -> Solution:
     """Waits until somebody writes into the FIFO; who writes waits until this is called."""
     Path(os.environ[GATE]).read_bytes()
