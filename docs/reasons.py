@@ -417,7 +417,7 @@ REASONS: Final = (
 # Words of the decision that look like reasons and are none.
 WORDS: Final = frozenset(
     {
-        *("AIFactory", "GPUPool", "True", "False", "Plan", "World"),
+        *("AIFactory", "GPUPool", "True", "False", "Plan", "World", "Decision"),
         *("Standing", "Leaving", "Held", "Spec"),
         *("Order", "Release", "Update", "Status", "Finalizer"),
         *("Training", "Inference", "DataProcessing"),

@@ -11,7 +11,7 @@ from aifactory_solver.certificate import Certificate, certify
 from aifactory_solver.check import check
 from aifactory_solver.explain import Explainer, Shortage
 from aifactory_solver.improve import solve
-from aifactory_solver.problem import Problem, Solution, Topology
+from aifactory_solver.problem import Problem, Solution, Topology, digest
 from aifactory_solver.relax.shadow import ShadowPrices
 from aifactory_solver.strict.plain import solve as solve_plainly
 from aifactory_solver.value import gpus_by_pool
@@ -26,6 +26,7 @@ __all__ = [
     "Topology",
     "certify",
     "check",
+    "digest",
     "gpus_by_pool",
     "solve",
     "solve_plainly",

@@ -4,8 +4,9 @@ Sizes: D domains, C cells, S systems, R standing rows, P pools, F factories, L l
 All integers are int64, all power is IT watts, all money is in millionths of a currency unit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -129,3 +130,17 @@ class Wrong(ValueError):  # noqa: N818 - reads as it is used: "raise Wrong(...)"
         """The message, and the pools that it names."""
         super().__init__(message)
         self.pools = pools
+
+
+def digest(*parts: Problem | Solution) -> bytes:
+    """The same for the same problems and solutions only."""
+    found = blake2b()
+    for part in parts:
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if isinstance(value, np.ndarray):
+                found.update(f"{field.name} {value.dtype} {value.shape} ".encode())
+                found.update(np.ascontiguousarray(value).data)
+            else:
+                found.update(f"{field.name} {value!r} ".encode())
+    return found.digest()

@@ -85,7 +85,7 @@ class Operator:
 
     def cycles(self) -> int:
         """Cycles that have come to their end."""
-        return int(self.metric("aifactory_cycle_seconds_count", phase="apply"))
+        return int(self.metric("aifactory_cycle_seconds_count", phase="report"))
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal."""

@@ -34,28 +34,28 @@ def act(case: Case, assignment: Assignment, now: datetime, guard: Guard) -> tupl
     """All actions of this cycle, in the order in which they may be carried out."""
     if case.world.resources_going:
         return ()  # our own resources are being deleted: whoever did that gets the time to think again
+    provisioning = [*_upkeep(case, assignment, guard), *_orders(case, assignment, guard)]
     return (
-        *_finalizers(case),
+        *_finalizers(case, [action for action in provisioning if isinstance(action, Order)]),
         *_called_off(assignment),
         *_releases(case, assignment, now),
-        *_upkeep(case, assignment, guard),
-        *_orders(case, assignment, guard),
+        *provisioning,
     )
 
 
-def _finalizers(case: Case) -> list[Action]:
-    """Every pool and factory holds our finalizer until nothing of it stands any more."""
+def _finalizers(case: Case, orders: list[Order]) -> list[Action]:
+    """A pool and a factory hold our finalizer from before their first node until none stands any more."""
     owned = {unit.pool for unit in case.fleet.units}
     carrying = {unit.slot.factory for unit in case.fleet.units}
     carrying |= {node.factory for node in case.fleet.strays if not node.stranger}
+    pools, factories = {order.pool for order in orders}, {order.wish.slot.factory for order in orders}
     actions: list[Action] = []
     for pool in sorted(case.world.pools, key=key_of):
-        meta = pool.metadata
-        held = names.FINALIZER in meta.finalizers
-        if meta.deletion_timestamp is None and not held:
+        meta, key = pool.metadata, key_of(pool)
+        held, unseen = names.FINALIZER in meta.finalizers, pool.status.factories & case.world.unknown
+        if meta.deletion_timestamp is None and not held and (key in owned or key in pools or unseen):
             actions.append(Finalizer("GPUPool", meta.namespace, meta.name, add=True))
-        unseen = pool.status.factories & case.world.unknown
-        if meta.deletion_timestamp is not None and held and key_of(pool) not in owned and not unseen:
+        if meta.deletion_timestamp is not None and held and key not in owned and not unseen:
             actions.append(Finalizer("GPUPool", meta.namespace, meta.name, add=False))
     for it in case.world.refused:
         occupied = it.name in carrying if it.kind == "AIFactory" else PoolKey(it.namespace, it.name) in owned
@@ -64,10 +64,10 @@ def _finalizers(case: Case) -> list[Action]:
             actions.append(Finalizer(it.kind, it.namespace, it.name, add=False))
     for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
         meta = factory.metadata
-        held = names.FINALIZER in meta.finalizers
-        if meta.deletion_timestamp is None and not held:
+        held, occupied = names.FINALIZER in meta.finalizers, meta.name in carrying | case.world.unknown
+        if meta.deletion_timestamp is None and not held and (occupied or meta.name in factories):
             actions.append(Finalizer("AIFactory", "", meta.name, add=True))
-        if meta.deletion_timestamp is not None and held and meta.name not in carrying | case.world.unknown:
+        if meta.deletion_timestamp is not None and held and not occupied:
             actions.append(Finalizer("AIFactory", "", meta.name, add=False))
     return actions
 

@@ -3,13 +3,15 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+from itertools import chain
 
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.goes_first import by_worth
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.releases import overdue
-from aifactory.decide.world import PoolKey, key_of
+from aifactory.decide.world import PoolKey, Slot, key_of
 from aifactory_solver import Solution
 
 
@@ -21,6 +23,12 @@ class Assignment:
     last: dict[PoolKey, tuple[Unit, ...]]  # have to go, but not before others have left
     go: dict[PoolKey, tuple[Unit, ...]]
     new: dict[PoolKey, tuple[tuple[int, int], ...]]  # (cell, units)
+
+    @cached_property
+    def placed(self) -> frozenset[Slot]:
+        """The slots of all units that pools have for now."""
+        some = chain(self.stay.values(), self.last.values())
+        return frozenset(unit.slot for units in some for unit in units)
 
     def held(self, pool: PoolKey) -> tuple[Unit, ...]:
         """What the pool has for now: what stays, and what leaves last."""

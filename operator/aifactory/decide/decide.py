@@ -7,19 +7,16 @@ import numpy as np
 
 from aifactory.decide.actions import DRAIN_POLL_SECONDS, act
 from aifactory.decide.adopted import adopt, resumed
-from aifactory.decide.assign import Assignment, assign
+from aifactory.decide.assign import assign
 from aifactory.decide.build import build
 from aifactory.decide.called_off import called_off
 from aifactory.decide.case import Case
 from aifactory.decide.checked import checked
-from aifactory.decide.conditions import Verdict, conditions
-from aifactory.decide.events import release_events, transitions
-from aifactory.decide.factory_report import factory_status
+from aifactory.decide.decision import Decision
+from aifactory.decide.explained import More, Reasons, always
 from aifactory.decide.fleet import State
 from aifactory.decide.goes_first import exchanged, unsure
 from aifactory.decide.guard import Broken, Guard, culprits, name_of, without
-from aifactory.decide.ledger import Ledger
-from aifactory.decide.ordered import Ordered, ordered
 from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, certified, nothing_yet
 from aifactory.decide.placings import placings
 from aifactory.decide.plan import (
@@ -29,30 +26,23 @@ from aifactory.decide.plan import (
     CallOff,
     Delete,
     Drain,
-    Event,
     Evict,
-    FactoryPrices,
     Hold,
     Placing,
     Plan,
-    StatusWrite,
 )
-from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.prices import factory_prices
 from aifactory.decide.refused import is_final
-from aifactory.decide.why import Why, why
-from aifactory.decide.words import counted, listed
-from aifactory.decide.world import PoolKey, Refused, World, Written, key_of
-from aifactory_solver import Explainer, Solution, check, gpus_by_pool
+from aifactory.decide.statuses import factory_statuses, pool_statuses, with_reasons
+from aifactory.decide.world import PoolKey, World, Written, key_of
+from aifactory_solver import Solution, check, gpus_by_pool
 from aifactory_solver.collector import paused
 from aifactory_solver.problem import Wrong
 
 STRANGER_POLL_SECONDS = 60.0  # nodes that are not ours are not watched, and one of them may go
+_NONE = Reasons()
 
-_Placings = dict[PoolKey, tuple[Placing, ...]]
 
-
-@paused()
 def decide(
     world: World,
     now: datetime,
@@ -68,18 +58,59 @@ def decide(
     Without ``acting`` only placings and statuses are made, as a planner without a cluster needs them.
     An object about which anything goes wrong is left aside, as one that makes no sense.
     """
+    plan, _ = report(begin(world, now, placer, adopted, acting=acting), placer)
+    return plan
+
+
+@paused()
+def begin(
+    world: World,
+    now: datetime,
+    placer: Placer = nothing_yet,
+    adopted: Adopted | None = None,
+    reasons: Reasons = _NONE,
+    *,
+    acting: bool = True,
+) -> Decision:
+    """The first half of `decide`: what is done, and what is said with the reasons that are known."""
     log: list[str] = []
     while True:
         try:
-            plan = _decide(world, now, placer, adopted, acting=acting)
+            decision = _begin(world, now, placer, adopted, reasons, acting=acting)
         except Broken as broken:
             world, more = without(world, broken)
             log += more
         else:
-            return replace(plan, log=(*log, *plan.log))
+            plan = decision.plan
+            return replace(decision, plan=replace(plan, log=(*log, *plan.log)))
 
 
-def _decide(world: World, now: datetime, placer: Placer, adopted: Adopted | None, *, acting: bool) -> Plan:
+@paused()
+def report(decision: Decision, placer: Placer = nothing_yet, more: More = always) -> tuple[Plan, Reasons]:
+    """The other half: the whole plan, and the reasons that are known by now.
+
+    ``more`` is asked whether there is time for another reason. A pool that is to say why it waits, which
+    nobody knows yet, keeps the status that it has.
+    """
+    try:
+        return with_reasons(decision, more)
+    except Broken as broken:
+        world, log = without(decision.case.world, broken)
+        done, known = decision.plan, decision.reasons
+        again = begin(world, decision.now, placer, done.adopted, known, acting=False)
+        plan, reasons = report(again, placer, more)
+        return replace(plan, actions=done.actions, unsure=done.unsure, log=(*log, *plan.log)), reasons
+
+
+def _begin(
+    world: World,
+    now: datetime,
+    placer: Placer,
+    adopted: Adopted | None,
+    reasons: Reasons,
+    *,
+    acting: bool,
+) -> Decision:
     # 1. The world as arrays, also as it would be if nothing were paused.
     try:
         case = build(world)
@@ -89,9 +120,9 @@ def _decide(world: World, now: datetime, placer: Placer, adopted: Adopted | None
         raise broken from None
     case = _around(case)
     world = case.world
-    cases = (case, build(world, paused=False)) if _paused(world) else (case,)
+    unpaused = build(world, paused=False) if _paused(world) else None
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
-    answer = placer(tuple(each.problem for each in cases))
+    answer = placer((case.problem, unpaused.problem) if unpaused else (case.problem,))
     better = answer.solutions[0] if answer.solutions else None
     before = resumed(case, adopted)
     solution, log = checked(case.problem, better, before)
@@ -106,40 +137,29 @@ def _decide(world: World, now: datetime, placer: Placer, adopted: Adopted | None
     assignment = assign(case, solution, now)
     guard = Guard()
     actions = act(case, assignment, now, guard) if acting else ()
-    placed: _Placings = {}
+    placed: dict[PoolKey, tuple[Placing, ...]] = {}
     for pool in world.pools:
         with guard.about(name_of(pool)):
             placed[key_of(pool)] = placings(case, assignment, key_of(pool))
-    # 4. What would be done if nothing were paused.
-    advice = _advice(cases[1], answer, placed, now) if len(cases) > 1 else {}
-    # 5. Why pools wait, and the statuses.
-    explainer = Explainer(case.problem, solution)
+    # 4. What is said, and claimed, as far as the reasons are known.
     prices = factory_prices(case, answer.certificate.prices if answer.certificate else None)
-    statuses, events = _report(
-        case,
-        explainer,
-        assignment,
-        placed,
-        advice,
-        actions=actions,
-        guard=guard,
-        proof=certified(answer),
-        prices=prices,
-        now=now,
+    statuses, events = factory_statuses(
+        case, assignment, placed, actions, guard=guard, proof=certified(answer), prices=prices, now=now
     )
+    of_pools, events_of_pools = pool_statuses(case, assignment, placed, reasons, guard=guard, now=now)
     guard.judge()
-    events = (*events, *release_events(case, actions))
-    return Plan(
+    plan = Plan(
         placings=placed,
         actions=actions,
-        statuses=statuses,
-        events=events,
+        statuses=(*statuses, *of_pools),
+        events=(*events, *events_of_pools),
         prices=prices,
         adopted=adopt(case, solution),
         unsure=open_choice if acting else frozenset(),
         log=log,
         again_after=_again_after(case, actions, now),
     )
+    return Decision(plan, case, unpaused, solution, answer, assignment, reasons, now)
 
 
 def _checked_exchange(case: Case, solution: Solution) -> Solution:
@@ -183,93 +203,6 @@ def _gpus(case: Case) -> list[tuple[int, int]]:
 
 def _paused(world: World) -> bool:
     return any(f.spec.paused for f in world.factories) or any(p.spec.paused for p in world.pools)
-
-
-def _advice(case: Case, answer: Placed, placed: _Placings, now: datetime) -> dict[PoolKey, str]:
-    """For each pool that something paused holds back: where it would stand otherwise, as in the case."""
-    solution, _ = checked(case.problem, answer.solutions[1] if answer.solutions else None)
-    assignment = assign(case, solution, now)
-    advice = {}
-    for pool in case.pools:
-        then = placings(case, assignment, key_of(pool))
-        if _shape(then) != _shape(placed.get(key_of(pool), ())):
-            where = listed(
-                [f"{counted(p.units, 'unit')} in {p.factory}/{p.domain}".rstrip("/") for p in then]
-            )
-            advice[key_of(pool)] = f"If nothing were paused it would have {where or 'nothing'}."
-    return advice
-
-
-def _shape(placed: tuple[Placing, ...]) -> list[tuple[str, str, str, int]]:
-    return [(p.factory, p.domain, p.system, p.units) for p in placed]
-
-
-def _report(
-    case: Case,
-    explainer: Explainer,
-    assignment: Assignment,
-    placed: _Placings,
-    advice: dict[PoolKey, str],
-    *,
-    actions: tuple[Action, ...],
-    guard: Guard,
-    proof: Verdict,
-    prices: dict[str, FactoryPrices],
-    now: datetime,
-) -> tuple[tuple[StatusWrite, ...], tuple[Event, ...]]:
-    statuses: list[StatusWrite] = []
-    events: list[Event] = []
-    ledger = Ledger(case)
-    claims = ordered(case, ledger, actions)
-    for factory in sorted(case.world.factories, key=lambda f: f.metadata.name):
-        with guard.about(name_of(factory)):
-            name = factory.metadata.name
-            claim, worth = claims.get(name, Ordered()), prices.get(name)
-            write = factory_status(
-                case, factory, ledger, assignment, placed, claim=claim, proof=proof, prices=worth, now=now
-            )
-            statuses.append(write)
-            events += transitions(
-                factory.status.wire().get("conditions", []), write, ("Ready", "WithinLimits")
-            )
-    for pool in sorted(case.world.pools, key=key_of):
-        with guard.about(name_of(pool)):
-            key = key_of(pool)
-            mine = placed.get(key, ())
-            alive = key in case.index
-            lacks = alive and sum(p.gpus for p in mine) < pool.spec.gpus
-            reason = _with_advice(why(case, explainer, key), advice.get(key)) if lacks else None
-            facts = pool_facts(case, assignment, pool, mine, why=reason, advice=advice.get(key, ""), now=now)
-            write = pool_status(facts, case.stamps[key][0] if alive else pool.status.placed_under, now)
-            statuses.append(write)
-            events += transitions(pool.status.wire().get("conditions", []), write, ("Ready", "Placed"))
-    for refused in case.world.refused:
-        write = _refused(refused, now)
-        statuses.append(write)
-        events += transitions(refused.status.get("conditions", []), write, ("Ready",))  # type: ignore[arg-type]
-    return tuple(statuses), tuple(events)
-
-
-def _with_advice(reason: Why, advice: str | None) -> Why:
-    return replace(reason, message=f"{reason.message} {advice}") if advice else reason
-
-
-def _refused(refused: Refused, now: datetime) -> StatusWrite:
-    """The status of an object that makes no sense: what it said before, and why it is not followed.
-
-    Limits that are not followed are not in force: a factory's generation counts as seen only once it is read.
-    """
-    before = refused.status.get("conditions", [])
-    verdicts = [
-        Verdict("Ready", False, "InvalidSpec", refused.message),
-        Verdict("Stalled", True, "InvalidSpec", refused.message),
-    ]
-    status = {
-        **refused.status,
-        **({"observedGeneration": refused.metadata.generation} if refused.kind == "GPUPool" else {}),
-        "conditions": conditions(verdicts, before, refused.metadata.generation, now),  # type: ignore[arg-type]
-    }
-    return StatusWrite(refused.kind, refused.namespace, refused.name, status)
 
 
 def _again_after(case: Case, actions: tuple[Action, ...], now: datetime) -> float | None:

@@ -1,5 +1,6 @@
 """A factory's status: the limit in force, what is committed, what binds, and what is in the way."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,14 +33,14 @@ def factory_status(
     factory: AIFactory,
     ledger: Ledger,
     assignment: Assignment,
-    placings: dict[PoolKey, tuple[Placing, ...]],
+    placings: Mapping[PoolKey, Sequence[Placing]],
     *,
     claim: Ordered,
     proof: Verdict,
     prices: FactoryPrices | None,
     now: datetime,
 ) -> StatusWrite:
-    """The status of a factory whose spec makes sense.
+    """The status of a factory whose spec makes sense. `placings` are those in it.
 
     `claim` is what is ordered there now, which the ledger has as committed; `proof` is what is proved about
     the whole plan.
@@ -47,8 +48,8 @@ def factory_status(
     meta, before = factory.metadata, factory.status.wire()
     name, layout = meta.name, case.layouts[meta.name]
     first = case.first_domain[name]
-    units = [unit for unit in case.fleet.units if unit.slot.factory == name]
-    here = [p for ps in placings.values() for p in ps if p.factory == name]
+    units = list(case.fleet.of_factory.get(name, ()))
+    here = [p for ps in placings.values() for p in ps]
     committed = int(ledger.committed[first])
     planned = sum(p.planned_watts for p in here)
     reserved, limit = committed - claim.watts + planned, layout.instances[0].limit
@@ -80,7 +81,7 @@ def factory_status(
         "gpus": claim.gpus + sum(unit.gpus for unit in units),
         "readyGpus": ready_gpus,
         "wantedGpus": placed,
-        "pools": sum(any(p.factory == name for p in ps) for ps in placings.values()),
+        "pools": len(placings),
         "printed": {
             "limit": show_power(limit),
             "committed": show_power(committed),

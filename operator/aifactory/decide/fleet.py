@@ -1,7 +1,7 @@
 """What stands: the nodes that were seen, gathered into units."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
@@ -116,6 +116,14 @@ class Fleet:
         for unit in self.units:
             found[unit.pool].append(unit)
         return {pool: tuple(units) for pool, units in found.items()}
+
+    @cached_property
+    def of_factory(self) -> Mapping[str, tuple[Unit, ...]]:
+        """The units in each factory, ordered by slot."""
+        found: dict[str, list[Unit]] = defaultdict(list)
+        for unit in self.units:
+            found[unit.slot.factory].append(unit)
+        return {factory: tuple(units) for factory, units in found.items()}
 
 
 def out_of_use(units: Iterable[Unit]) -> dict[str, int]:
@@ -282,6 +290,7 @@ def _claimed(
 ) -> list[Unit]:
     """Units of which only a status tells, in the lowest slots that are free."""
     units = []
+    places: dict[tuple[str, str, str, bool], Iterator[Slot]] = {}
     owned = sorted(claim for claim in world.claims if claim.pool is not None)
     for claim in (*owned, *(claim for claim in world.claims if claim.pool is None)):
         layout = layouts.get(claim.factory)
@@ -293,8 +302,10 @@ def _claimed(
         offered = layout.groups[group].slots if group is not None else ()
         beyond = ((rack, int(size == 1)) for rack in count(1_000_000))  # racks that the spec has not
         ready = claim.ready_gpus
-        places = (Slot(claim.factory, path, claim.system, *place) for place in chain(offered, beyond))
-        for slot in islice((slot for slot in places if slot not in taken), claim.units):
+        place = (claim.factory, path, claim.system, size == 1)
+        if place not in places:
+            places[place] = (Slot(*place[:3], *rack_and_slot) for rack_and_slot in chain(offered, beyond))
+        for slot in islice((slot for slot in places[place] if slot not in taken), claim.units):
             taken.add(slot)
             watts = max(-(-claim.watts // claim.units), 1, _current_watts(layout, slot))
             leaves = claim.leaving or claim.pool in going

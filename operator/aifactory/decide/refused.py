@@ -1,6 +1,6 @@
 """Writes of ours that fail again and again, told to whoever waits for them, in the API server's words."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from aifactory.decide.case import Case
 from aifactory.decide.plan import Placing
@@ -47,7 +47,7 @@ def of_pool(case: Case, pool: PoolKey, placings: Iterable[Placing]) -> Failure |
     return _worst(failure for failure in case.world.failures if not failure.slot and concerns(failure))
 
 
-def of_factory(case: Case, factory: str, placings: dict[PoolKey, tuple[Placing, ...]]) -> Failure | None:
+def of_factory(case: Case, factory: str, placings: Mapping[PoolKey, Sequence[Placing]]) -> Failure | None:
     """What keeps a factory from being as planned."""
 
     def concerns(failure: Failure) -> bool:

@@ -6,7 +6,6 @@ from typing import Any, Final
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
-from aifactory.decide.world import key_of
 
 _MOST: Final = 64  # kinds of such units in one status
 
@@ -15,11 +14,10 @@ _Kind = tuple[str, str, int, int, int, bool]
 
 def unplaced(case: Case, factory: str, assignment: Assignment) -> list[dict[str, Any]]:
     """What `status.unplaced` of a factory says, the most power first."""
-    placed = {unit.slot for pool in case.index for unit in assignment.held(pool)}
-    going = {key_of(pool) for pool in case.world.pools} - case.index.keys()  # they name what is left of them
+    going = case.declared.keys() - case.index.keys()  # they name what is left of them
     kinds: dict[_Kind, int] = defaultdict(int)
-    for unit in case.fleet.units:
-        if unit.slot.factory == factory and unit.slot not in placed and unit.pool not in going:
+    for unit in case.fleet.of_factory.get(factory, ()):
+        if unit.slot not in assignment.placed and unit.pool not in going:
             place = _read(case, factory, unit.slot.path)
             leaves = _leaves(case, unit)
             kinds[place, unit.slot.system, unit.size, unit.gpus, unit.watts, leaves] += 1

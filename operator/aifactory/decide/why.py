@@ -60,10 +60,9 @@ class Why:
         return self.reason
 
 
-def why(case: Case, explainer: Explainer, key: PoolKey) -> Why:
-    """Why a pool does not get what it wishes for."""
-    index = case.index[key]
-    pool = case.pools[index]
+def plain(case: Case, key: PoolKey) -> Why | None:
+    """Why a pool does not get what it wishes for, where that is plain; None where it takes a search."""
+    pool = case.pools[case.index[key]]
     if pool.spec.paused:
         return Why("Paused", "The pool is paused: it keeps what it holds and asks for nothing.")
     allowed = [f for f in case.world.factories if allows(pool, f)]
@@ -87,10 +86,13 @@ def why(case: Case, explainer: Explainer, key: PoolKey) -> Why:
         if path not in there and not _unread(case):
             nowhere = f"No factory that may take the pool has a domain {path}."
             return Why("NeverFits", nowhere + _meant([path], there))
-    if shut := _shut(case, pool, {f.metadata.name for f in allowed}):
-        return shut
-    shortage = explainer.explain(index)
-    return _held(_short(case, shortage, pool, index), shortage)
+    return _shut(case, pool, {f.metadata.name for f in allowed})
+
+
+def searched(case: Case, explainer: Explainer, key: PoolKey) -> Why:
+    """Why a pool does not get what it wishes for: the limits and slots that it lacks."""
+    shortage = explainer.explain(case.index[key])
+    return _held(_short(case, shortage, case.pools[case.index[key]]), shortage)
 
 
 def _domain_of(pool: GPUPool) -> str | None:
@@ -139,7 +141,7 @@ def _shut(case: Case, pool: GPUPool, allowed: set[str]) -> Why | None:
     )
 
 
-def _short(case: Case, shortage: Shortage, pool: GPUPool, index: int) -> Why:
+def _short(case: Case, shortage: Shortage, pool: GPUPool) -> Why:
     system = case.systems[shortage.system][0] if shortage.system >= 0 else " or ".join(pool.spec.systems)
     if shortage.system < 0:
         return Why("NeverFits", f"No rack of {system} is open to the pool in the system that it stands on.")

@@ -35,7 +35,9 @@ EVENT: Final = Kind("/api/v1", "events", "Event", namespaced=True)
 LEASE: Final = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease", namespaced=True)
 KINDS: Final = {kind.name: kind for kind in (FACTORY, POOL)}
 
-PAGE: Final = 500  # objects in one answer to a LIST
+PAGE: Final = 500  # objects in one answer to a LIST, at most
+PAGE_BYTES: Final = 8 * 2**20  # of it, about: objects may be as large as etcd takes them, 1.5 MB
+_FIRST_PAGE: Final = 50  # before anything is known of their size
 READ_SECONDS: Final = 60.0
 # A write must have landed or failed before another replica can take the lease over: see lease.py.
 WRITE_SECONDS: Final = 5.0
@@ -91,6 +93,9 @@ class KubernetesClient:
         self.clock = ServerClock()
         self._api = ApiClient(config)
         self._api.user_agent = names.FIELD_MANAGER
+        self._page: dict[
+            tuple[str, str], int
+        ] = {}  # objects to a page, by path and form, from the last one's size
 
     async def close(self) -> None:
         """Close all connections."""
@@ -121,10 +126,9 @@ class KubernetesClient:
         """
         selectors = [("labelSelector", labels), ("fieldSelector", fields)]
         query = [(key, value) for key, value in selectors if value]
-        limit = ("limit", str(PAGE))
         accept = _METADATA if metadata_only else _JSON
         try:
-            return await self._pages(kind, read, [*query, limit], accept)
+            return await self._pages(kind, read, query, accept, paged=True)
         except ApiError as error:
             if error.status != 410:
                 raise
@@ -132,19 +136,30 @@ class KubernetesClient:
             logger.warning(
                 "%s: the list expired between two pages, so once more in a single one", _path(kind)
             )
-            return await self._pages(kind, read, query, accept)
+            return await self._pages(kind, read, query, accept, paged=False)
 
     async def _pages(
-        self, kind: Kind, read: Callable[[Object], T], query: list[tuple[str, str]], accept: str
+        self,
+        kind: Kind,
+        read: Callable[[Object], T],
+        query: list[tuple[str, str]],
+        accept: str,
+        *,
+        paged: bool,
     ) -> list[T]:
         found: list[T] = []
         more: list[tuple[str, str]] = []
+        path = _path(kind)
         while True:
-            page = await self._call(
-                "GET", _path(kind), query=[*query, *more], seconds=READ_SECONDS, accept=accept
+            objects = min(PAGE, self._page.get((path, accept), _FIRST_PAGE))
+            limit = [("limit", str(objects))] if paged else []
+            page, size = await self._exchange(
+                "GET", path, query=[*query, *limit, *more], seconds=READ_SECONDS, accept=accept
             )
             token = _token(kind, page)
             found += [_read(kind, item, read) for item in page["items"]]
+            if items := len(page["items"]):
+                self._page[path, accept] = max(1, items * PAGE_BYTES // size)
             if not token:
                 return found
             more = [("continue", token)]
@@ -204,7 +219,11 @@ class KubernetesClient:
         limit = ("timeout", f"{WRITE_SECONDS:g}s")
         return await self._call(method, path, [*query, limit], body, content, seconds=WRITE_SECONDS)
 
-    async def _call(
+    async def _call(self, *request: Any, seconds: float) -> Object:
+        answer, _ = await self._exchange(*request, seconds=seconds)
+        return answer
+
+    async def _exchange(
         self,
         method: str,
         path: str,
@@ -214,7 +233,8 @@ class KubernetesClient:
         *,
         seconds: float,
         accept: str = _JSON,
-    ) -> Object:
+    ) -> tuple[Object, int]:
+        """Ask; returns what is answered, and its size in bytes."""
         headers = {"Accept": accept, "Content-Type": content}
         try:
             async with asyncio.timeout(seconds):
@@ -246,7 +266,7 @@ class KubernetesClient:
             said = data[:200].decode(errors="replace")
             raise ApiError(0, "Unreadable", f"{method} {path}: no Kubernetes object in the answer: {said}")
         self.clock.heard(answer.headers.get("Date"))
-        return result
+        return result, len(data)
 
 
 def _path(kind: Kind, namespace: str = "", name: str = "") -> str:

@@ -78,10 +78,10 @@ class Failures:
         self._slots.clear()
 
     def begin(self, world: World, wanted: Iterable[object]) -> bool:
-        """Begin a round; `wanted` are all its writes. What is not wanted any more has not failed.
+        """Begin a round; `wanted` is all that it does. What is not wanted any more has not failed.
 
-        But for orders: where one was refused, the plan may go round it for a while. Returns whether anything
-        is over that was told, and that the statuses of this round still tell.
+        But for orders: where one was refused, the plan may go round it for a while. And but for statuses, see
+        `keep_statuses`. Returns whether anything is over that was told, and that this round still tells.
         """
         self._round, self._due = self._round + 1, None
         self._taken.clear()
@@ -96,10 +96,18 @@ class Failures:
         def stays(attempt: Attempt, failed: _Failed) -> bool:
             if attempt.what is Written.ORDER:
                 return attempt in still or (attempt.pool in pools and failed.last > old)
-            return attempt in still
+            return attempt in still or attempt.what is Written.STATUS
 
         self._known = {attempt: it for attempt, it in self._known.items() if stays(attempt, it)}
         self._slots = {name: it for name, it in self._slots.items() if stays(it.attempt, it.failed)}
+        return self.told() != told
+
+    def keep_statuses(self, wanted: Iterable[StatusWrite]) -> bool:
+        """Keep only the failures of statuses that are wanted still; returns as `begin` does."""
+        told, still = self.told(), {self._attempt(write) for write in wanted if self.knows(write)}
+        gone = [it for it in self._known if it.what is Written.STATUS and it not in still]
+        for attempt in gone:
+            del self._known[attempt]
         return self.told() != told
 
     def waits(self, item: object) -> bool:

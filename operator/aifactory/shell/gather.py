@@ -128,6 +128,9 @@ async def _resources(
 
 
 def _parse(obj: Object, parse: Callable[[Mapping[str, Any]], Resource]) -> Resource | Refused:
+    # What no decision needs is not kept: a tenant may write a megabyte of labels onto a pool.
+    unread = {"annotations", "managedFields"} | ({"labels"} if obj["kind"] == POOL.name else set())
+    obj = {**obj, "metadata": {key: it for key, it in obj["metadata"].items() if key not in unread}}
     try:
         return parse(obj)
     except Invalid as invalid:

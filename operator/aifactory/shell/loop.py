@@ -5,12 +5,14 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Final, TypeVar
 
 from aifactory.backends import Backend
-from aifactory.decide import Plan, decide
+from aifactory.decide import Decision, Plan, begin, report
+from aifactory.decide.explained import Reasons
 from aifactory.decide.world import World
-from aifactory.shell.apply import Applier, Cut, Summary
+from aifactory.shell.apply import Applier
 from aifactory.shell.client import WRITE_SECONDS, ApiError, KubernetesClient
 from aifactory.shell.failures import LONGEST_BACKOFF, backoff
 from aifactory.shell.fingerprint import News
@@ -21,15 +23,18 @@ from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
 from aifactory.shell.wake import RESYNC, Wake
+from aifactory.shell.writes import Cut, Summary
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+EXPLAINING: Final = 5.0  # seconds of a cycle in which reasons are worked out; the next one goes on
+EXPLAINING_AT_LEAST: Final = 0.5  # seconds, where a user wants something new meanwhile
 SLOWEST: Final = 600.0  # seconds that a cycle may take before the process counts as hung
 
 
 class Loop:
-    """Wake, gather, decide, apply, report."""
+    """Wake, gather, decide, act, report."""
 
     def __init__(
         self,
@@ -112,29 +117,35 @@ class Loop:
         gathered = clock()
         # 3. Decide, beside the event loop: the lease has to be renewed meanwhile.
         with self._metrics.phase("decide"):
-            plan = await self._decide(world)
-            if plan.unsure:
+            decision = await self._decide(world)
+            if decision.plan.unsure:
                 # Reading the pods of all nodes each time would cost more than a second look now and then.
-                world = await look_at(world, plan.unsure, self._backends, self._memory)
-                plan = await self._decide(world)
-            self._memory.adopted = plan.adopted
+                world = await look_at(world, decision.plan.unsure, self._backends, self._memory)
+                decision = await self._decide(world)
+            self._memory.adopted = decision.plan.adopted
         decided = clock()
-        # 4. Apply.
+        work = self._applier.begin(world, term)
         self._quiet.clear()
         try:
-            with self._metrics.phase("apply"):
-                summary = await self._applier.apply(plan, world, term)
+            # 4. Act.
+            with self._metrics.phase("act"):
+                await work.act(decision.plan)
+            acted = clock()
+            # 5. Report. Only now is worked out why pools wait: no limit waits for reasons.
+            with self._metrics.phase("report"):
+                plan, self._memory.reasons = await self._report(decision)
+                await work.tell(plan)
         finally:
             self._quiet.set()
-        # 5. Report.
+        summary = work.summary
         self._metrics.cycle_ended(plan)
-        took = (gathered - began, decided - gathered, clock() - decided)
+        took = (gathered - began, decided - gathered, acted - decided, clock() - acted)
         self._tell(plan, summary, took)
         self._troubles = self._troubles + 1 if summary.stuck or world.unknown else 0
         if summary.unanswered:
             # Such a write may still land. It has to be there, or never, when the world is read again.
             await asyncio.sleep(WRITE_SECONDS)
-        if summary.left_off:
+        if summary.left_off or self._memory.reasons.open:
             return 0.0
         # No watch tells of a write that was not made, nor that a backend can be listed again.
         due = [self._memory.failures.seconds, plan.again_after]
@@ -142,11 +153,21 @@ class Loop:
             due.append(backoff(max(1, self._troubles)))
         return min((seconds for seconds in due if seconds is not None), default=None)
 
-    async def _decide(self, world: World) -> Plan:
-        now, adopted = self._client.clock.now(), self._memory.adopted
-        return await beside(lambda: decide(world, now, self._planner.place, adopted))
+    async def _decide(self, world: World) -> Decision:
+        now, adopted, reasons = self._client.clock.now(), self._memory.adopted, self._memory.reasons
+        return await beside(lambda: begin(world, now, self._planner.place, adopted, reasons))
 
-    def _tell(self, plan: Plan, summary: Summary, took: tuple[float, float, float]) -> None:
+    async def _report(self, decision: Decision) -> tuple[Plan, Reasons]:
+        """Say what pools say, with reasons while nobody wants anything new and for a while."""
+        began = monotonic()
+
+        def more() -> bool:
+            spent = monotonic() - began
+            return spent < EXPLAINING and (spent < EXPLAINING_AT_LEAST or not self._wake.wished)
+
+        return await beside(lambda: report(decision, self._planner.place, more))
+
+    def _tell(self, plan: Plan, summary: Summary, took: tuple[float, float, float, float]) -> None:
         """Log what is new. The same plan says the same again in every cycle."""
         said = frozenset(plan.log)
         for line in plan.log:
@@ -157,7 +178,7 @@ class Loop:
         logger.log(
             logging.INFO if busy else logging.DEBUG,
             "cycle: %d writes, %d passed by, %d evictions refused, %d failed%s; "
-            "gather %.2f s, decide %.2f s, apply %.2f s",
+            "gather %.2f s, decide %.2f s, act %.2f s, report %.2f s",
             *(summary.done, summary.passed_by, summary.refused, summary.failed),
             ", left off" if summary.left_off else "",
             *took,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
+from aifactory.decide.explained import Reasons
 from aifactory.decide.plan import Adopted
 from aifactory.decide.world import Node, Refused
 from aifactory.shell.failures import Failures
@@ -27,6 +28,8 @@ class Memory:
 
     adopted: Adopted | None = None
     """What the last plan that was begun meant for the cycles to come."""
+    reasons: Reasons = field(default_factory=Reasons)
+    """Why pools wait, as far as it was worked out."""
 
     def ordered(self, backend: str, node: Node) -> None:
         """Note a node that was ordered: should the next look at its backend fail, it still counts."""
@@ -38,3 +41,4 @@ class Memory:
         for known in (self.nodes, self.refusals, self.parsed, self.failures):
             known.clear()
         self.adopted = None
+        self.reasons = Reasons()

@@ -15,7 +15,7 @@ from aifactory.decide.placed import Stopped
 from aifactory.decide.plan import Plan, StatusWrite
 
 POOL_STATES: Final = ("ready", "partly_placed", "reconciling", "stalled", "unknown")
-PHASES: Final = ("gather", "decide", "apply")
+PHASES: Final = ("gather", "decide", "act", "report")
 _SECONDS: Final = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 _POWER: Final = {
     "limit": "IT power limit in force.",

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import fields, replace
-from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from aifactory.decide.placed import Placed, Stopped, Trouble
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.process import NoAnswer, Worker
-from aifactory_solver import Certificate, Problem, Solution, certify, solve
+from aifactory_solver import Certificate, Problem, Solution, certify, digest, solve
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +60,7 @@ class Planner:
 
     def place(self, problems: tuple[Problem, ...]) -> Placed:
         """How far better plans have come; waits for them a short while. For a thread beside the loop."""
-        asked = self._ask(digest(problems), problems)
+        asked = self._ask(digest(*problems), problems)
         return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
 
     async def stop(self) -> None:
@@ -130,20 +129,6 @@ class Planner:
         question.answered.set()
         if not question.waiting:
             self._wake()
-
-
-def digest(problems: tuple[Problem, ...]) -> bytes:
-    """The same for the same problems only."""
-    found = blake2b()
-    for problem in problems:
-        for field in fields(problem):
-            value = getattr(problem, field.name)
-            if isinstance(value, np.ndarray):
-                found.update(f"{field.name} {value.dtype} {value.shape} ".encode())
-                found.update(np.ascontiguousarray(value).data)
-            else:
-                found.update(f"{field.name} {value!r} ".encode())
-    return found.digest()
 
 
 def _is_solution(given: Any) -> bool:

@@ -1,5 +1,6 @@
 """A client and a factory, with no operator at work."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -7,9 +8,18 @@ import pytest
 import yaml
 
 from aifactory.api import names
+from aifactory.api.reading import parse_factory
 from aifactory.backends import Backend, drivers
+from aifactory.decide.world import World
+from aifactory.shell.apply import Applier
 from aifactory.shell.client import FACTORY, KubernetesClient, configuration
+from aifactory.shell.fingerprint import News
+from aifactory.shell.lease import Leadership
+from aifactory.shell.memory import Memory
+from aifactory.shell.metrics import Metrics
+from aifactory.shell.terms import Name
 from cluster.operating import ROOT, delete_nodes, factory
+from cluster.shell.bench import Bench
 from controlplane import Cluster
 
 Kubectl = Callable[..., str]
@@ -39,3 +49,28 @@ def site(kubectl: Kubectl) -> Iterator[str]:
 def driver(client: KubernetesClient) -> Backend:
     """The kwok backend."""
     return drivers(client)["kwok"]
+
+
+@pytest.fixture
+async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncIterator[Bench]:
+    name = f"test-{secrets.token_hex(4)}"
+    leadership = Leadership(client, "default", name, Name("", "bench"))
+    leading = asyncio.create_task(leadership.run())
+    async with asyncio.timeout(10):
+        await leadership.taken()
+    memory = Memory()
+    world = World(factories=(parse_factory(await client.get(FACTORY, site)),))
+    news = News()
+    applier = Applier(
+        client=client,
+        backends=drivers(client),
+        leadership=leadership,
+        memory=memory,
+        metrics=Metrics(),
+        news=news,
+        superseded=lambda: bool(made.wished()),
+    )
+    made = Bench(applier, leadership, memory, world, client, news)
+    yield made
+    leading.cancel()
+    kubectl("delete", "lease", name, "-n=default")

@@ -1,10 +1,8 @@
 """Carrying out plans, on a real API server."""
 
-import asyncio
 import json
-import secrets
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,58 +16,16 @@ from aifactory.decide import decide
 from aifactory.decide.plan import Event, Evict, Plan, StatusWrite
 from aifactory.decide.world import Pod, World
 from aifactory.shell import apply as module
-from aifactory.shell.apply import Applier, Cut, Summary
+from aifactory.shell.apply import Applier
 from aifactory.shell.client import FACTORY, KubernetesClient
 from aifactory.shell.fingerprint import Change, News
-from aifactory.shell.lease import Leadership
-from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
-from aifactory.shell.terms import Name
+from aifactory.shell.writes import AT_ONCE, MOST_UNANSWERED, Cut
+from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
 from controlplane.ports import free_port
 
 Kubectl = Callable[..., str]
-
-
-@dataclass
-class Bench:
-    """An applier that leads, and what it works with."""
-
-    applier: Applier
-    leadership: Leadership
-    memory: Memory
-    world: World
-    client: KubernetesClient
-    news: News
-
-    async def apply(self, *actions: Any, statuses: tuple[StatusWrite, ...] = ()) -> Summary:
-        return await self.applier.apply(
-            Plan(actions=actions, statuses=statuses), self.world, self.leadership.term
-        )
-
-
-@pytest.fixture
-async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncIterator[Bench]:
-    name = f"test-{secrets.token_hex(4)}"
-    leadership = Leadership(client, "default", name, Name("", "bench"))
-    leading = asyncio.create_task(leadership.run())
-    async with asyncio.timeout(10):
-        await leadership.taken()
-    memory = Memory()
-    world = World(factories=(parse_factory(await client.get(FACTORY, site)),))
-    news = News()
-    applier = Applier(
-        client=client,
-        backends=drivers(client),
-        leadership=leadership,
-        memory=memory,
-        metrics=Metrics(),
-        news=news,
-        superseded=lambda: True,
-    )
-    yield Bench(applier, leadership, memory, world, client, news)
-    leading.cancel()
-    kubectl("delete", "lease", name, "-n=default")
 
 
 async def test_an_order_waits_for_the_generation_that_it_was_decided_under(
@@ -82,7 +38,9 @@ async def test_an_order_waits_for_the_generation_that_it_was_decided_under(
     assert await seen(driver, site) == {}
 
     world = World(factories=(parse_factory(await bench.client.get(FACTORY, site)),))
-    await bench.applier.apply(Plan(actions=(order(site),), statuses=(first,)), world, bench.leadership.term)
+    await carry_out(
+        bench.applier, Plan(actions=(order(site),), statuses=(first,)), world, bench.leadership.term
+    )
     assert set(await seen(driver, site)) == {1}
 
 
@@ -112,7 +70,7 @@ async def test_a_plan_of_an_earlier_term_is_never_carried_out(
     bench: Bench, driver: Backend, site: str
 ) -> None:
     with pytest.raises(Cut):
-        await bench.applier.apply(Plan(actions=(order(site),)), bench.world, bench.leadership.term - 1)
+        await carry_out(bench.applier, Plan(actions=(order(site),)), bench.world, bench.leadership.term - 1)
     assert await seen(driver, site) == {}
 
 
@@ -183,7 +141,7 @@ async def test_an_event_that_comes_again_is_counted(bench: Bench, site: str, kub
     event = Event("AIFactory", "", site, "OverLimit", "row-1: 10 W above its limit. " * 100, warning=True)
     fields = f"--field-selector=involvedObject.name={site}"
     for happened in range(1, 6):
-        await bench.applier.apply(Plan(events=(event,)), bench.world, bench.leadership.term)
+        await carry_out(bench.applier, Plan(events=(event,)), bench.world, bench.leadership.term)
         (posted,) = json.loads(kubectl("get", "events", "-n=default", fields, "-o=json"))["items"]
         assert posted["count"] == happened
         if happened == 3:
@@ -266,8 +224,8 @@ async def test_a_server_that_is_away_is_not_asked_for_every_single_write(bench: 
         news=News(),
     )
     orders = tuple(order(site, slot) for slot in range(1, 61))
-    summary = await applier.apply(Plan(actions=orders), bench.world, bench.leadership.term)
+    summary = await carry_out(applier, Plan(actions=orders), bench.world, bench.leadership.term)
     assert summary.done == 0
     assert summary.stuck
-    assert summary.unanswered < module.MOST_UNANSWERED + module.AT_ONCE
+    assert summary.unanswered < MOST_UNANSWERED + AT_ONCE
     await away.close()

@@ -97,6 +97,30 @@ async def test_a_list_has_everything_page_by_page(
     assert len(by_field) == 1
 
 
+async def test_a_page_is_bounded_by_its_bytes(
+    client: KubernetesClient, label: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PAGE_BYTES", 400_000)
+    for i in range(8):
+        fat = node(f"{label}-{i}", label)
+        fat["metadata"]["annotations"]["fat"] = "x" * 150_000
+        await client.create(NODE, fat)
+    exchange, sizes = client._exchange, list[int]()
+
+    async def measured(*arguments: Any, **options: Any) -> tuple[Object, int]:
+        page, size = await exchange(*arguments, **options)
+        sizes.append(size)
+        return page, size
+
+    monkeypatch.setattr(client, "_exchange", measured)
+    for _ in range(2):  # the first time nothing is known of their size
+        sizes.clear()
+        found = await client.read_all(NODE, lambda obj: obj, labels=label)
+        assert len(found) == 8
+    assert len(sizes) == 4
+    assert max(sizes) <= 400_000
+
+
 async def test_a_list_of_nothing_is_empty_and_one_of_no_kind_an_error(client: KubernetesClient) -> None:
     assert await client.read_all(NODE, lambda obj: obj, labels="no-such-label") == []
     assert await client.read_all(NODE, lambda obj: obj, labels="no-such-label", metadata_only=True) == []

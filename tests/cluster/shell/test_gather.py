@@ -71,6 +71,19 @@ async def test_all_is_seen(
     assert {id(p) for p in again.pools} == {id(p) for p in world.pools}
 
 
+async def test_what_no_decision_needs_is_not_kept(
+    client: KubernetesClient, site: str, namespace: str, kubectl: Kubectl
+) -> None:
+    fat = pool("llm", namespace, 8, site)
+    fat["metadata"] |= {"labels": {"team": "nlp"}, "annotations": {"fat": "x" * 100_000}}
+    kubectl("create", "-f", "-", stdin=yaml.safe_dump(fat))
+    memory = Memory()
+    world = await gather(client, drivers(client), memory)
+    (it,) = [p for p in world.pools if p.metadata.namespace == namespace]
+    assert (it.metadata.labels, it.metadata.annotations) == ({}, {})
+    assert "x" * 1000 not in repr(memory)
+
+
 async def test_whatever_goes_wrong_about_reading_an_object_is_its_own(
     client: KubernetesClient, site: str, namespace: str, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
 ) -> None:

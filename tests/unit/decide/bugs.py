@@ -152,7 +152,7 @@ BUGS = (
     power("the stamped watts are forgotten", "build.muster", only_current),
     power("the quota ignores the PUE", "layout.quota_watts", instead(lambda it: int(it.spec.power.quota))),
     power(
-        "a new generation is seen last", "decide.factory_status", result(lambda w: replace(w, first=False))
+        "a new generation is seen last", "statuses.factory_status", result(lambda w: replace(w, first=False))
     ),
     power("strays do not count", "build.muster", result(lambda fleet: replace(fleet, strays=()))),
     power("orders come before releases", "decide.act", result(orders_first)),
@@ -199,14 +199,14 @@ BUGS = (
     bug(
         "4 all or nothing", "lost nodes of racks stay lost", "actions.completable", instead(lambda *_: False)
     ),
-    bug("5 truth", "a reason names other tenants", "decide.why", tells_tales),
+    bug("5 truth", "a reason names other tenants", "explained.searched", tells_tales),
     bug(
         "5 truth",
         "a reason asks for a watt too little",
         "why._short",
         result(lambda it: replace(it, short_watts=max(0, it.short_watts - 1))),
     ),
-    bug("5 truth", "a status names an old generation", "decide.pool_status", stale_generation),
+    bug("5 truth", "a status names an old generation", "statuses.pool_status", stale_generation),
     bug("6 level-triggered", "a finalizer is dropped early", "actions._finalizers", drops_early),
     bug(
         "6 level-triggered",
@@ -239,7 +239,9 @@ BUGS = (
     ),
     bug("3 calm", "the adopted plan is forgotten", "decide.resumed", instead(lambda *_: None)),
     bug("3 calm", "every plan goes on for ever", "adopted.question", instead(lambda case: ())),
-    bug("1 power", "nothing is claimed before it is ordered", "decide.ordered", instead(lambda *_: {})),
+    bug("1 power", "nothing is claimed before it is ordered", "statuses.ordered", instead(lambda *_: {})),
     bug("8 bad input", "a refused pool counts as gone", "decide.build", sees(keeps_pools)),
-    bug("8 bad input", "nobody says why", "decide._refused", result(lambda write: replace(write, status={}))),
+    bug(
+        "8 bad input", "nobody says why", "statuses._refused", result(lambda write: replace(write, status={}))
+    ),
 )

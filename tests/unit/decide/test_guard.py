@@ -57,7 +57,7 @@ def fleet() -> Cluster:
 
 
 BUILDING = [("build", "lay_out"), ("build", "known_stamps")]
-REPORTING = [("decide", f) for f in ("pool_facts", "pool_status", "factory_status")]
+REPORTING = [("statuses", f) for f in ("pool_facts", "pool_status", "factory_status")]
 
 
 @pytest.mark.parametrize(("module", "function"), [*BUILDING, *REPORTING])
@@ -97,7 +97,7 @@ def test_what_stands_of_an_object_that_goes_wrong_stays_as_it_is(monkeypatch: py
     it = fleet().settle()
     before = dict(it.nodes)
     it.edit(f"b/{BAD}", gpus=0)
-    sow(monkeypatch, "decide", "pool_status")
+    sow(monkeypatch, "statuses", "pool_status")
     plan = decide(it.world(), it.now)
     assert plan.actions == ()
     assert it.nodes == before

@@ -3,8 +3,9 @@
 from aifactory.backends.nodes import read_node
 from aifactory.decide.plan import Complete, NodeWish, Order, Plan, Relabel
 from aifactory.decide.world import PoolKey, Slot
-from aifactory.shell.apply import Summary, allowed
+from aifactory.shell.apply import allowed
 from aifactory.shell.objects import Key
+from aifactory.shell.writes import Summary
 from unit.shell.made import WISH, created
 
 TRAIN, SERVE = PoolKey("a", "train"), PoolKey("b", "serve")

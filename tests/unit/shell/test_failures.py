@@ -30,6 +30,7 @@ class Rounds:
     def round(self, *items: object, fail: tuple[object, ...] = (), say: str = "no") -> list[object]:
         """Make the writes that do not wait; those in `fail` fail. What was tried."""
         self.failures.begin(self.world, items)
+        self.failures.keep_statuses([item for item in items if isinstance(item, StatusWrite)])
         tried = []
         for item in items:
             if self.failures.waits(item):
@@ -72,8 +73,10 @@ def test_what_was_told_and_is_over_asks_for_another_plan() -> None:
     assert not it.failures.begin(it.world, (DRAIN, STATUS))
     assert it.failures.done(DRAIN)
     assert not it.failures.done(DRAIN)
-    assert it.failures.begin(it.world, ())  # nobody wants the status any more
-    assert not it.failures.begin(it.world, ())
+    assert not it.failures.begin(it.world, ())  # whether the status is wanted is not known yet
+    assert not it.failures.keep_statuses([STATUS])
+    assert it.failures.keep_statuses([])
+    assert not it.failures.keep_statuses([])
 
 
 def test_others_do_not_wait_for_it() -> None:

@@ -69,7 +69,7 @@ def test_a_phase_that_fails_is_counted_and_timed() -> None:
     shown = lines(metrics)
     assert 'aifactory_errors_total{phase="gather"} 1.0' in shown
     assert 'aifactory_cycle_seconds_count{phase="gather"} 1.0' in shown
-    assert 'aifactory_errors_total{phase="apply"} 0.0' in shown
+    assert 'aifactory_errors_total{phase="act"} 0.0' in shown
 
 
 @pytest.mark.parametrize(

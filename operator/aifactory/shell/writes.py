@@ -1,0 +1,197 @@
+"""Makes many writes, a few at once, and counts what came of them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from aifactory.decide.plan import (
+    CallOff,
+    Delete,
+    Drain,
+    Event,
+    Evict,
+    Finalizer,
+    Hold,
+    Order,
+    Relabel,
+    StatusWrite,
+)
+from aifactory.shell.client import ApiError
+from aifactory.shell.failures import TOLD
+from aifactory.shell.memory import Memory
+from aifactory.shell.metrics import Metrics
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+AT_ONCE: Final = 8  # writes under way; more made an API server on two cores no faster
+# A write without an answer takes seconds. One object may do that, through a slow webhook, and must not stop
+# the others; an API server that is away must not hold a cycle up for hours.
+MOST_UNANSWERED: Final = 5
+_UNANSWERED: Final = (0, 429, 503, 504)
+_PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
+_NOT_EVICTED: Final = (429, 500)  # a budget allows it not yet; two budgets never will
+
+
+class Cut(Exception):  # noqa: N818 - as it reads in `except Cut`
+    """This process leads no more; the rest of the plan is another one's."""
+
+
+class LeftOff(Exception):  # noqa: N818 - no error at all
+    """The rest of the plan is left to the next cycle."""
+
+
+class Superseded(LeftOff):
+    """A user wants something new."""
+
+
+@dataclass
+class Summary:
+    """What came of a plan's writes."""
+
+    done: int = 0
+    passed_by: int = 0  # their object was gone or had changed
+    refused: int = 0  # evictions
+    failed: int = 0
+    unanswered: int = 0  # of those that failed
+    left_off: bool = False  # a user wants something new, it is time to say how far it has come, or to go on
+    reasons: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)  # why, with all messages
+
+    @property
+    def stuck(self) -> bool:
+        """Whether there was something to do and none of it could be done."""
+        return not self.done and bool(self.passed_by or self.failed)
+
+    def log(self) -> None:
+        """Log the failures, those that are alike in one line."""
+        for (what, status, _), messages in self.reasons.items():
+            more = f" (and {len(messages) - 1} more like it)" if len(messages) > 1 else ""
+            logger.error("%s failed: %s %s%s", what, status or "", messages[0], more)
+
+
+class Writes:
+    """The writes of one plan. Before every single one is asked whether this process `leads`."""
+
+    def __init__(
+        self,
+        *,
+        leads: Callable[[], bool],
+        superseded: Callable[[], bool],
+        beat: Callable[[], None],
+        memory: Memory,
+        metrics: Metrics,
+    ) -> None:
+        self._leads = leads
+        self._superseded = superseded
+        self._beat = beat  # a sign of life with every write
+        self._memory, self._failures = memory, memory.failures
+        self._metrics = metrics
+        self.summary = Summary()
+        self.untold: list[Event] = []  # what cannot stand in an object's status, for that is what fails
+
+    async def all(
+        self, items: Iterable[T], write: Callable[[T], Awaitable[None]], until: float | None = None
+    ) -> list[T]:
+        """Make all writes, started in their order; those that were not made.
+
+        From the time `until` on, if given, they give way to a user's new wish. Raises Superseded then,
+        LeftOff where too many writes got no answer, and Cut where this process leads no more.
+        """
+        left, undone = iter(items), []
+        cut: Exception | None = None
+
+        async def work() -> None:
+            nonlocal cut
+            for item in left:
+                cut = cut or self._cut(until)
+                if cut:
+                    return
+                if not await self._one(item, write):
+                    undone.append(item)
+
+        # No task group: where one write ends the stage, those under way still come to their end.
+        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        if cut:
+            raise cut
+        return undone
+
+    def _cut(self, until: float | None) -> Exception | None:
+        """Why nothing more may be written now."""
+        if not self._leads():
+            return Cut("no longer leading")
+        if self.summary.unanswered >= MOST_UNANSWERED:
+            return LeftOff()
+        if until is not None and asyncio.get_running_loop().time() >= until and self._superseded():
+            self.summary.left_off = True
+            return Superseded()
+        return None
+
+    async def _one(self, item: T, write: Callable[[T], Awaitable[None]]) -> bool:
+        """Make one write; whether it was made."""
+        what, summary = type(item).__name__, self.summary
+        retried = not isinstance(item, Event)
+        if retried and self._failures.waits(item):
+            return False
+        self._beat()
+        try:
+            await write(item)
+        except ApiError as error:
+            if isinstance(item, Evict) and error.status in _NOT_EVICTED:
+                self._memory.refusals[item.pod.node] = error.message
+                summary.refused += 1
+                outcome = "refused"
+            elif error.status in _PASSED_BY:
+                logger.debug("%s passed by: %s", what, error)
+                summary.passed_by += 1
+                outcome = "passed_by"
+                if isinstance(item, Order):
+                    self._failures.failed(item, error.message)
+            else:
+                reason = (what, error.status, error.reason)
+                summary.reasons.setdefault(reason, []).append(error.message)
+                summary.failed += 1
+                summary.unanswered += error.status in _UNANSWERED
+                outcome = "failed"
+                if retried and self._failures.failed(item, error.message) == TOLD:
+                    self._say(item, error.message)
+        except Exception as error:
+            logger.exception("%s failed", what)  # one object must not stop the others
+            summary.failed += 1
+            outcome = "failed"
+            if retried:
+                self._failures.failed(item, f"{type(error).__name__}: {error}")
+        else:
+            summary.done += 1
+            outcome = "done"
+            if retried and self._failures.done(item):
+                summary.left_off = True  # others that waited for it may come now, and statuses have changed
+        self._metrics.wrote(what, outcome)
+        logger.debug("%s: %s", outcome, named(item))
+        return outcome == "done"
+
+    def _say(self, item: object, message: str) -> None:
+        """What is to be told by an event."""
+        if isinstance(item, StatusWrite | Finalizer):
+            what = "status" if isinstance(item, StatusWrite) else "finalizer"
+            says = f"Its {what} cannot be written: {message}"
+            self.untold.append(
+                Event(item.kind, item.namespace, item.name, "WriteRefused", says, warning=True)
+            )
+
+
+def named(item: object) -> str:
+    """What a write is about, for the log."""
+    match item:
+        case Order(wish=wish, pool=pool):
+            return f"{type(item).__name__} {wish.slot.node_name} for {pool}"
+        case Drain(node=node, cause=cause):
+            return f"Drain {node.name} ({cause}) of {node.stamp.pool if node.stamp else None}"
+        case Relabel(node=node) | CallOff(node=node) | Hold(node=node) | Delete(node=node):
+            return f"{type(item).__name__} {node.name}"
+        case Evict(pod=pod):
+            return f"Evict {pod.namespace}/{pod.name} from {pod.node}"
+        case StatusWrite() | Finalizer() | Event():
+            return f"{type(item).__name__} {item.kind} {item.namespace}/{item.name}".replace(" /", " ")
+    return type(item).__name__

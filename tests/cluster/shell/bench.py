@@ -1,0 +1,39 @@
+"""An applier that leads, and a way to have it carry out plans."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aifactory.decide.plan import Plan, StatusWrite
+from aifactory.decide.world import World
+from aifactory.shell.apply import Applier
+from aifactory.shell.client import KubernetesClient
+from aifactory.shell.fingerprint import News
+from aifactory.shell.lease import Leadership
+from aifactory.shell.memory import Memory
+from aifactory.shell.writes import Summary
+
+
+async def carry_out(applier: Applier, plan: Plan, world: World, term: int) -> Summary:
+    work = applier.begin(world, term)
+    await work.act(plan)
+    await work.tell(plan)
+    return work.summary
+
+
+@dataclass
+class Bench:
+    """An applier that leads, and what it works with."""
+
+    applier: Applier
+    leadership: Leadership
+    memory: Memory
+    world: World
+    client: KubernetesClient
+    news: News
+    wished: Callable[[], bool] = lambda: True  # whether a user wants something new
+
+    async def apply(self, *actions: Any, statuses: tuple[StatusWrite, ...] = ()) -> Summary:
+        return await carry_out(
+            self.applier, Plan(actions=actions, statuses=statuses), self.world, self.leadership.term
+        )

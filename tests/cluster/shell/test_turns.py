@@ -1,0 +1,103 @@
+"""Nobody's writes wait for another one's: releases go first, tenants have turns, what hangs comes last."""
+
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+from typing import Any
+
+import pytest
+import yaml
+
+from aifactory.api.reading import parse_factory, parse_pool
+from aifactory.backends import Backend
+from aifactory.decide.plan import Cause, Drain, Finalizer, StatusWrite
+from aifactory.decide.world import World
+from aifactory.shell import apply as module
+from aifactory.shell.client import FACTORY, POOL, ApiError
+from aifactory.shell.writes import AT_ONCE
+from cluster.operating import pool
+from cluster.shell.bench import Bench
+from cluster.shell.nodes import order, seen
+
+Kubectl = Callable[..., str]
+MANY = 40
+
+
+@pytest.fixture
+async def crowded(bench: Bench, site: str, kubectl: Kubectl, namespace: str) -> AsyncIterator[Bench]:
+    """The world has many pools of one tenant, and a single one of another, whose name comes last."""
+    other = f"z-{namespace}"
+    kubectl("create", "namespace", other)
+    pools = [pool(f"flood-{n:02}", namespace, 8, site) for n in range(MANY)]
+    kubectl("create", "--filename=-", stdin=yaml.safe_dump_all([*pools, pool("late", other, 8, site)]))
+    found = [
+        it
+        for it in await bench.client.read_all(POOL, dict)
+        if it["metadata"]["namespace"] in (namespace, other)
+    ]
+    bench.world = World(
+        factories=(parse_factory(await bench.client.get(FACTORY, site)),),
+        pools=tuple(parse_pool(it) for it in found),
+    )
+    yield bench
+    kubectl("delete", "namespace", other, "--wait=false")
+
+
+def statuses(world: World) -> tuple[StatusWrite, ...]:
+    return tuple(
+        StatusWrite("GPUPool", it.metadata.namespace, it.metadata.name, {"observedGeneration": 1, "gpus": 8})
+        for it in world.pools
+    )
+
+
+async def told(bench: Bench) -> set[str]:
+    """The pools that have a status."""
+    mine = {it.metadata.uid for it in bench.world.pools}
+    found = await bench.client.read_all(POOL, dict)
+    return {it["metadata"]["name"] for it in found if it["metadata"]["uid"] in mine and it.get("status")}
+
+
+async def test_a_tenant_with_one_pool_is_told_before_the_last_of_one_with_many(
+    crowded: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = count()
+    crowded.wished = lambda: next(asked) >= MANY // 2
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    summary = await crowded.apply(statuses=statuses(crowded.world))
+    assert summary.left_off
+    assert "late" in await told(crowded)
+    assert len(await told(crowded)) <= MANY // 2 + AT_ONCE
+
+
+async def test_releases_wait_for_no_wish_and_for_no_finalizer(
+    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.apply(order(site, 1), order(site, 2))
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    drains = [
+        Drain(node, bench.client.clock.now(), Cause.SPEC) for node in (await seen(driver, site)).values()
+    ]
+    summary = await bench.apply(Finalizer("AIFactory", "", site, add=True), *drains, order(site, 3))
+    there = await seen(driver, site)
+    assert {slot: node.unschedulable for slot, node in there.items()} == {1: True, 2: True}
+    assert summary.left_off
+
+
+async def test_what_was_unanswered_comes_last(crowded: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first pools of the plan are those that never answer, as behind a webhook that hangs."""
+    written, apply_status = list[str](), crowded.client.apply_status
+
+    async def hang(kind: Any, body: Any) -> Any:
+        name = body["metadata"]["name"]
+        if name < "flood-05":
+            raise ApiError(0, "Timeout", f"{name}: no answer")
+        written.append(name)
+        return await apply_status(kind, body)
+
+    clock = [0.0]
+    monkeypatch.setattr(crowded.client, "apply_status", hang)
+    monkeypatch.setattr(crowded.memory.failures, "_clock", lambda: clock[0])
+    plan = statuses(crowded.world)
+    assert (await crowded.apply(statuses=plan)).unanswered >= 5
+    clock[0] += 1000  # all may be tried again
+    assert (await crowded.apply(statuses=plan)).unanswered >= 5
+    assert {"late", *(f"flood-{n:02}" for n in range(5, MANY))} == set(written)
