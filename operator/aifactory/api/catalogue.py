@@ -14,6 +14,7 @@ from aifactory.api import quantity
 if TYPE_CHECKING:
     from aifactory.api.factory import AIFactorySpec, SystemSpec
 
+MOST_EACH: Final = 256  # nodes in a rack, and GPUs in a node
 NODES_PER_RACK: Final = 4  # 8-GPU air-cooled nodes in one rack, as the vendors' reference designs have it
 
 

@@ -20,7 +20,7 @@ from aifactory.api.base import (
     SystemName,
     list_map,
 )
-from aifactory.api.catalogue import catalogue
+from aifactory.api.catalogue import MOST_EACH, catalogue
 from aifactory.api.factory_status import AIFactoryStatus
 from aifactory.api.meta import ObjectMeta
 from aifactory.api.quantity import Percent, Price, Pue, UnitWatts, Watts
@@ -191,7 +191,7 @@ class RackGroup(Model):
     """The domain whose racks share one InfiniBand or Ethernet block: the rack group's own domain or one
     above it. Default: its own domain.
     """
-    nodes_per_rack: Annotated[StrictInt | None, Field(ge=1, le=256)] = None
+    nodes_per_rack: Annotated[StrictInt | None, Field(ge=1, le=MOST_EACH)] = None
     """Nodes in each rack, for a system that is provisioned by node. Default: the system's own
     nodesPerRack. Not used by a system that is provisioned by rack.
     """
@@ -225,9 +225,9 @@ class SystemSpec(Model):
     """
     unit: Literal["Node", "Rack"] | None = None
     """What is provisioned as a whole: a Node, or a Rack (NVL72 and the like)."""
-    nodes_per_rack: Annotated[StrictInt | None, Field(ge=1, le=256)] = None
+    nodes_per_rack: Annotated[StrictInt | None, Field(ge=1, le=MOST_EACH)] = None
     """Nodes in one rack. Required where the unit is a Rack; default where it is a Node: 4."""
-    gpus_per_node: Annotated[StrictInt | None, Field(ge=1, le=256)] = None
+    gpus_per_node: Annotated[StrictInt | None, Field(ge=1, le=MOST_EACH)] = None
     """GPU packages in one node."""
     max_watts: UnitWatts | None = None
     """The most IT power that one unit can draw, in watts, as a Kubernetes quantity: 132k is 132 kW. A

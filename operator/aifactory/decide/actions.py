@@ -23,7 +23,7 @@ from aifactory.decide.plan import (
     Hold,
     Order,
 )
-from aifactory.decide.releases import drain_timeout
+from aifactory.decide.releases import began, drain_timeout
 from aifactory.decide.wish import new_stamp, node_wish, readable, relabel, slots_of, standing_stamp
 from aifactory.decide.world import PoolKey, key_of
 
@@ -92,10 +92,10 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
         timeout = drain_timeout(case, unit)
         cause = _cause(case, unit)
         for node in unit.nodes:
-            since = node.stamp.draining_since if node.stamp else None
+            since, noted = began(node, now), node.stamp.draining_since if node.stamp else None
             if node.deleting:
                 continue
-            if since is None or node.spared:
+            if since is None or node.spared or noted != since:
                 drains.append(Drain(node, since or now, cause))
                 continue
             staying = pods.get(node.name, [])

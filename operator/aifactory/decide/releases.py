@@ -23,11 +23,15 @@ def drain_timeout(case: Case, unit: Unit) -> timedelta:
     return timedelta(seconds=pool.spec.drain_timeout_seconds) if pool else _UNOWNED
 
 
+def began(node: Node, now: datetime) -> datetime | None:
+    """Since when a node drains; None where it does not. A time that is still to come is taken for now."""
+    return min(node.stamp.draining_since, now) if node.stamp and node.stamp.draining_since else None
+
+
 def overdue(case: Case, unit: Unit, now: datetime) -> bool:
     """Whether nodes of a unit should be gone long since: something else holds them."""
     latest = drain_timeout(case, unit) + SLOW_START
-    since = (node.stamp.draining_since for node in unit.nodes if node.stamp)
-    return any(began is not None and now - began >= latest for began in since)
+    return any(since is not None and now - since >= latest for since in (began(n, now) for n in unit.nodes))
 
 
 def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, str] | None:
@@ -44,7 +48,7 @@ def hindrance(case: Case, units: Iterable[Unit], now: datetime) -> tuple[str, st
             late += [node.name for node in unit.nodes]
             continue
         for node in unit.nodes:
-            since = node.stamp.draining_since if node.stamp else None
+            since = began(node, now)
             if since is not None and node.name in case.world.refusals:
                 blocked.append((node, unit, stamp(since + drain_timeout(case, unit))))
     if late:

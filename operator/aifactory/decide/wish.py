@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from aifactory.api import names
-from aifactory.api.catalogue import System
+from aifactory.api.catalogue import MOST_EACH, System
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.decide.case import Case, Cell
@@ -14,7 +14,7 @@ from aifactory.decide.world import Node, PoolKey, Slot, Stamp, Taint, key_of
 
 MOST_WATTS = 2 * 10**12  # of a unit: the most that maxWatts may say, with 100 % overhead
 _YEARS = (1970, 9000)
-_MOST = 10**6  # GPUs or nodes of a unit, racks, slots: far above any, so that sums stay in 64 bits
+_MOST = 10**6  # racks and slots: far above any, so that sums stay in 64 bits
 
 
 def slots_of(cell: Cell, path: str, rack: int, slot: int) -> tuple[Slot, ...]:
@@ -131,8 +131,16 @@ def read_stamp(labels: dict[str, str], annotations: dict[str, str]) -> Stamp | N
         )
     except (KeyError, ValueError):
         return None
-    counts = (stamp.unit_gpus, stamp.unit_nodes, slot.rack, slot.slot)
-    sane = min(counts) >= 1 and max(counts) <= _MOST and 1 <= stamp.unit_watts <= MOST_WATTS
+    sane = all(
+        1 <= found <= most
+        for found, most in (
+            (slot.rack, _MOST),
+            (slot.slot, _MOST),
+            (stamp.unit_nodes, MOST_EACH),
+            (stamp.unit_gpus, MOST_EACH**2),
+            (stamp.unit_watts, MOST_WATTS),
+        )
+    )
     return stamp if sane and stamp.unit_gpus % stamp.unit_nodes == 0 else None
 
 
