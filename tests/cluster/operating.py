@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,7 +29,7 @@ Object = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 SYSTEM, ACCOUNT, LEASE = "aifactory-system", "aifactory", "aifactory"
 FACTORIES, POOLS = f"aifactories.{names.GROUP}", f"gpupools.{names.GROUP}"
-OCCUPIED = f"occupied-factories.{names.GROUP}"
+OCCUPIED = re.compile(rf"(occupied-factories|standing-nodes)\.{names.GROUP}")
 GRACE = 30  # seconds that a pod gets to end, as the Deployment says
 TAKE_OVER = DURATION + PATIENCE  # seconds until another one leads: its predecessor's Lease has to run out
 # A proxy in the environment is not for loopback.
@@ -178,7 +179,7 @@ def clear(kubectl: Kubectl) -> None:
                 what = (kind, meta["name"], *([f"-n={meta['namespace']}"] if "namespace" in meta else []))
                 said.append(refusal(partial(kubectl, "patch", *what, "--type=merge", change)))
                 said.append(refusal(partial(kubectl, "delete", *what, "--wait=false")))
-        if unknown := [it for it in said if it and "NotFound" not in it and OCCUPIED not in it]:
+        if unknown := [it for it in said if it and "NotFound" not in it and not OCCUPIED.search(it)]:
             raise AssertionError(unknown[0])
         return not said
 
@@ -192,7 +193,7 @@ def delete_factory(kubectl: Kubectl, name: str) -> None:
 
     def deleted() -> bool:
         said = refusal(lambda: kubectl("delete", FACTORIES, name, "--ignore-not-found"))
-        assert not said or OCCUPIED in said, said
+        assert not said or OCCUPIED.search(said), said
         return not said
 
     wait_until(deleted, f"factory {name} is deleted")
@@ -268,6 +269,29 @@ def pool(name: str, namespace: str, gpus: int, factory: str, **spec: Any) -> Obj
         "metadata": {"name": name, "namespace": namespace},
         "spec": {"gpus": gpus, "systems": ["hgx-h100"], "factories": {"names": [factory]}, **spec},
     }
+
+
+def guard(kubectl: Kubectl, namespace: str, node: str) -> None:
+    """Put a pod on a node that its budget lets nobody evict."""
+    labels = {"app": "trainer"}
+    budget = {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": "hold-on", "namespace": namespace},
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
+    }
+    trainer = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "trainer", "namespace": namespace, "labels": labels},
+        "spec": {
+            "nodeName": node,
+            "tolerations": [{"operator": "Exists"}],
+            "containers": [{"name": "main", "image": "none"}],
+        },
+    }
+    apply(kubectl, budget, trainer)
+    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
 
 
 def condition(obj: Object, kind: str) -> Object:

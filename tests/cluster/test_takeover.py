@@ -13,6 +13,7 @@ from cluster.operating import (
     Start,
     apply,
     condition,
+    guard,
     is_ready,
     nodes_in,
     nodes_of,
@@ -48,29 +49,6 @@ def test_a_leader_whose_clock_is_ahead_keeps_drains_to_their_time(
         "get", "lease", LEASE, f"-n={SYSTEM}", "-o=jsonpath={.metadata.managedFields[0].time}"
     )
     kubectl("delete", "pdb", "hold-on", f"-n={site}")
-
-
-def guard(kubectl: Kubectl, namespace: str, node: str) -> None:
-    """Put a pod on a node that its budget lets nobody evict."""
-    labels = {"app": "trainer"}
-    budget = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": {"name": "hold-on", "namespace": namespace},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
-    }
-    trainer = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "trainer", "namespace": namespace, "labels": labels},
-        "spec": {
-            "nodeName": node,
-            "tolerations": [{"operator": "Exists"}],
-            "containers": [{"name": "main", "image": "none"}],
-        },
-    }
-    apply(kubectl, budget, trainer)
-    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}", "--timeout=30s")
 
 
 # A process that follows itself

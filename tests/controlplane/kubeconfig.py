@@ -57,13 +57,15 @@ def certificate_user(identity: Identity) -> dict[str, str]:
 
 
 def service_account_kubeconfig(
-    kubeconfig: Path, namespace: str, name: str, out: Path, duration: str = "1h"
+    kubeconfig: Path, namespace: str, name: str, out: Path, duration: str = "1h", *more: str
 ) -> Path:
     """Write to `out` a kubeconfig that acts as the service account, and return `out`.
 
-    The token is from the TokenRequest API, valid for `duration`. Raises KubectlError.
+    The token is from the TokenRequest API, valid for `duration`; `more` goes to `kubectl create token`.
+    Raises KubectlError.
     """
-    token = kubectl(kubeconfig, "create", "token", name, f"--namespace={namespace}", f"--duration={duration}")
+    asked = (f"--namespace={namespace}", f"--duration={duration}", *more)
+    token = kubectl(kubeconfig, "create", "token", name, *asked)
     view = yaml.safe_load(kubectl(kubeconfig, "config", "view", "--raw", "--minify", "--flatten"))
     cluster = view["clusters"][0]["cluster"]
     ca = base64.b64decode(cluster.get("certificate-authority-data", ""))

@@ -1,75 +1,186 @@
-"""The base on a real API server: how it is put in force, and how to ask what it refuses."""
+"""What production has, on a real API server: how it is put in force, and how to ask what it refuses."""
 
 import json
 import secrets
+import uuid
 from collections.abc import Callable, Iterable
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from aifactory.api import names
+from aifactory.api.catalogue import catalogue
+from aifactory.api.reading import parse_factory, parse_pool
+from aifactory.backends.kwok import node_body
+from aifactory.backends.port import Mandate
+from aifactory.decide.wish import node_wish
+from aifactory.decide.world import Slot, key_of
 from cluster.operating import refusal
-from controlplane import wait_until
+from controlplane import Cluster, service_account_kubeconfig, wait_until
+from unit.shell.made import STAMP
 
 Kubectl = Callable[..., str]
 Object = dict[str, Any]
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 SYSTEM = "aifactory-system"
-AS_OPERATOR = f"--as=system:serviceaccount:{SYSTEM}:aifactory"
 CRDS = ("aifactories.aifactory.dev", "gpupools.aifactory.dev")
 ALLOW = "aifactory.dev/allow-deletion"
 TRY = ("--dry-run=server", "--filename=-")
+
+ACCOUNT = f"system:serviceaccount:{SYSTEM}:aifactory"
+POD = str(uuid.uuid4())
+# kubectl reads an object before it changes it, which the operator's account need not be able to.
+READERS = "readers.test"
+# The operator's account with a token that is bound to no pod; and as one of its pods has it.
+AS_ACCOUNT = (f"--as={ACCOUNT}", f"--as-group={READERS}")
+AS_OPERATOR = (*AS_ACCOUNT, f"--as-user-extra=authentication.kubernetes.io/pod-uid={POD}")
+READING: tuple[Object, ...] = (
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRole",
+        "metadata": {"name": READERS},
+        "rules": [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get"]}],
+    },
+    {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": READERS},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": READERS},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": READERS}],
+    },
+)
+# What the operator may do everywhere, and in its own namespace: verbs by resource, and name.
+EVERYWHERE = {
+    "aifactory.dev/aifactories": "list watch patch",
+    "aifactory.dev/gpupools": "list watch patch",
+    "aifactory.dev/aifactories/status": "patch",
+    "aifactory.dev/gpupools/status": "patch",
+    "/nodes": "get list watch create patch delete",
+    "/pods": "list delete",
+    "/pods/eviction": "create",
+    "/events": "get create patch",
+    "apiextensions.k8s.io/customresourcedefinitions aifactories.aifactory.dev": "get",
+    "apiextensions.k8s.io/customresourcedefinitions gpupools.aifactory.dev": "get",
+}
+AT_HOME = {
+    "coordination.k8s.io/leases": "create",
+    "coordination.k8s.io/leases aifactory": "get patch",
+}
+# A policy that comes last, and is in force once all that came before it are: it refuses what bears its label.
+LAST = "last.test"
+SENTINEL: tuple[Object, ...] = (
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": LAST},
+        "spec": {
+            "matchConstraints": {
+                "resourceRules": [
+                    {
+                        "apiGroups": [""],
+                        "apiVersions": ["v1"],
+                        "operations": ["CREATE"],
+                        "resources": ["configmaps"],
+                    }
+                ],
+                "objectSelector": {"matchExpressions": [{"key": LAST, "operator": "Exists"}]},
+            },
+            "validations": [{"expression": "false"}],
+        },
+    },
+    {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": LAST},
+        "spec": {"policyName": LAST, "validationActions": ["Deny"]},
+    },
+)
 
 
 def build(kubectl: Kubectl, folder: str) -> list[Object]:
     return list(yaml.safe_load_all(kubectl("kustomize", str(MANIFESTS / folder))))
 
 
+def production(kubectl: Kubectl) -> list[Object]:
+    """All of production; the Prometheus operator's kinds are not part of Kubernetes."""
+    return [obj for obj in build(kubectl, "overlays/production") if obj["kind"] != "ServiceMonitor"]
+
+
 def dump(objects: Iterable[Object]) -> str:
     return yaml.safe_dump_all(objects)
 
 
-def node(name: str = "", *, ours: bool = True, leader: str | None = None, term: str | None = "1") -> str:
-    labels = {names.LABEL_FACTORY: "lab"} if ours else {}
-    said = {names.ANNOTATION_LEADER: leader, names.ANNOTATION_TERM: term}
-    annotations = {key: value for key, value in said.items() if leader is not None and value is not None}
-    metadata = {
+def identity(process: str) -> str:
+    """What an operator in our pod calls itself."""
+    return f"aifactory-0_{POD}_{process}"
+
+
+def node(name: str = "", *, ours: bool = True, **metadata: Any) -> Object:
+    """A node as a person makes it."""
+    meta = {
         "name": name or f"node-{secrets.token_hex(4)}",
-        "labels": labels,
-        "annotations": {"kwok.x-k8s.io/node": "fake", **annotations},
+        "labels": {names.LABEL_FACTORY: "lab"} if ours else {},
+        "annotations": {"kwok.x-k8s.io/node": "fake"},
+        **metadata,
     }
     resources = {"cpu": "64", "memory": "512Gi", "pods": "110"}
     status = {"capacity": resources, "allocatable": resources}
-    return yaml.safe_dump({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": status})
+    return {"apiVersion": "v1", "kind": "Node", "metadata": meta, "status": status}
 
 
-def put_in_force(kubectl: Kubectl, probe: str) -> None:
-    """Apply the base, and wait until each policy refuses something; `probe` names a factory for that."""
+def ordered(leader: str | None, term: str | None = "1", factory: str = "lab", path: str = "row-2") -> Object:
+    """A node as the operator orders it, in a slot of its own, in somebody's name and term."""
+    site = parse_factory(yaml.safe_load((MANIFESTS / "examples" / "factory-lab.yaml").read_text()))
+    pool = parse_pool(pool_manifest("team-a"))
+    slot = Slot(factory, path, "hgx-h100", 1 + secrets.randbelow(10**6), 1)
+    stamp = replace(STAMP, slot=slot, pool=key_of(pool), fabric=path, unit_gpus=8, unit_nodes=1)
+    body = node_body(node_wish(site, catalogue()[slot.system], pool, stamp), Mandate("", 0))
+    said = {names.ANNOTATION_LEADER: leader, names.ANNOTATION_TERM: term}
+    notes = body["metadata"]["annotations"] | said
+    body["metadata"]["annotations"] = {key: value for key, value in notes.items() if value is not None}
+    return body
+
+
+def rights(table: dict[str, str]) -> set[tuple[str, str, str]]:
+    """(verb, group/resource, name or nothing) of all that a table lists."""
+    return {
+        (verb, resource, name)
+        for what, verbs in table.items()
+        for resource, _, name in [what.partition(" ")]
+        for verb in verbs.split()
+    }
+
+
+def bound_kubeconfig(cluster: Cluster, pod: tuple[str, str], out: Path) -> Path:
+    """A kubeconfig with the token that a pod of the operator's account has; `pod` is its name and uid."""
+    bound = ("--bound-object-kind=Pod", f"--bound-object-name={pod[0]}", f"--bound-object-uid={pod[1]}")
+    return service_account_kubeconfig(cluster.kubeconfig, SYSTEM, "aifactory", out, "1h", *bound)
+
+
+def put_in_force(kubectl: Kubectl) -> None:
+    """Apply what production has, and wait until it holds."""
+    objects = dump([*production(kubectl), *READING])
     kubectl(
-        "apply", "--server-side", "--force-conflicts", "--warnings-as-errors",
-        "--kustomize", str(MANIFESTS / "base"),
-    )  # fmt: skip
+        "apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "--filename=-", stdin=objects
+    )
     kubectl("wait", "--for=condition=Established", *(f"crd/{crd}" for crd in CRDS))
     wait_until(
-        lambda: not refusal(lambda: kubectl("auth", "can-i", "patch", CRDS[0], AS_OPERATOR)), "rights hold"
+        lambda: not refusal(lambda: kubectl("auth", "can-i", "patch", CRDS[0], *AS_OPERATOR)), "rights hold"
     )
-    make_factory(kubectl, probe)
-    fill(kubectl, probe, nodes=1)
-    wrong: dict[str, Callable[[], object]] = {
-        "resource-definitions": lambda: kubectl("delete", "crd", CRDS[1], "--dry-run=server"),
-        "occupied-factories": lambda: kubectl("delete", CRDS[0], probe, "--dry-run=server"),
-        "users-spec": lambda: change_spec(kubectl, CRDS[0], probe, {"paused": True}, AS_OPERATOR),
-        "own-nodes": lambda: kubectl("create", AS_OPERATOR, *TRY, stdin=node(ours=False)),
-        "leader-only": lambda: kubectl("create", AS_OPERATOR, *TRY, stdin=node(leader="nobody")),
-    }
-    policies = [obj for obj in build(kubectl, "base") if obj["kind"] == "ValidatingAdmissionPolicy"]
-    assert {f"{name}.{names.GROUP}" for name in wrong} == {obj["metadata"]["name"] for obj in policies}
-    for name, ask in wrong.items():
-        wait_until(
-            partial(lambda n, a: f"'{n}.{names.GROUP}'" in refusal(a), name, ask), f"{name} is enforced"
-        )
+    kubectl("apply", "--server-side", "--filename=-", stdin=dump(SENTINEL))
+    labelled = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any", "labels": {LAST: ""}}}
+    wait_until(
+        lambda: LAST in refusal(lambda: kubectl("create", *TRY, stdin=json.dumps(labelled))), "policies hold"
+    )
+
+
+def refused(policy: str, ask: Callable[[], object]) -> str:
+    """What a policy of ours says against a request; an error where another one or nobody is against it."""
+    said = refusal(ask)
+    assert f"ValidatingAdmissionPolicy '{policy}.{names.GROUP}'" in said, said or "it was let in"
+    return said
 
 
 def make_factory(kubectl: Kubectl, name: str) -> None:
@@ -81,35 +192,43 @@ def make_factory(kubectl: Kubectl, name: str) -> None:
 def fill(kubectl: Kubectl, name: str, nodes: int = 0, committed: int = 0) -> None:
     """Write a factory's status, as the operator."""
     power = {"limit": 600000, "committed": committed, "reserved": committed, "free": 600000 - committed}
-    change = json.dumps({"status": {"nodes": nodes, "power": power}})
-    kubectl("patch", CRDS[0], name, "--subresource=status", "--type=merge", f"--patch={change}", AS_OPERATOR)
+    change = {"status": {"nodes": nodes, "power": power}}
+    patch(kubectl, CRDS[0], name, change, "--subresource=status", *AS_OPERATOR)
+
+
+def patch(kubectl: Kubectl, kind: str, name: str, change: Object, *more: str) -> str:
+    """Merge-patch an object."""
+    return kubectl("patch", kind, name, "--type=merge", f"--patch={json.dumps(change)}", *more)
 
 
 def change_spec(kubectl: Kubectl, kind: str, name: str, spec: Object, *more: str) -> None:
     """Try a change, without making it."""
-    change = json.dumps({"spec": spec})
-    kubectl("patch", kind, name, "--type=merge", f"--patch={change}", "--dry-run=server", *more)
+    patch(kubectl, kind, name, {"spec": spec}, "--dry-run=server", *more)
 
 
-def pool_manifest(namespace: str) -> str:
-    metadata = {"name": "pool", "namespace": namespace}
-    spec = {"gpus": 8, "systems": ["hgx-h100"]}
-    return yaml.safe_dump(
-        {"apiVersion": names.API_VERSION, "kind": "GPUPool", "metadata": metadata, "spec": spec}
-    )
+def pool_manifest(
+    namespace: str, name: str = "pool", *, spec: Object | None = None, **metadata: Any
+) -> Object:
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": "GPUPool",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": {"gpus": 8, "systems": ["hgx-h100"], **(spec or {})},
+    }
 
 
-def hold_lease(kubectl: Kubectl, identity: str, term: int = 1) -> None:
+def hold_lease(kubectl: Kubectl, holder: str, term: int = 1) -> None:
     """Take the Lease in somebody's name, as the operator does: in place, so that it is never missing."""
-    spec = {"holderIdentity": identity, "leaseDurationSeconds": 15, "leaseTransitions": term}
+    spec = {"holderIdentity": holder, "leaseDurationSeconds": 15, "leaseTransitions": term}
     metadata = {"name": "aifactory", "namespace": SYSTEM}
     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
     kubectl(
-        "apply", "--server-side", "--force-conflicts", "--filename=-", AS_OPERATOR, stdin=json.dumps(lease)
+        "apply", "--server-side", "--force-conflicts", "--filename=-", *AS_OPERATOR, stdin=json.dumps(lease)
     )
 
 
-def create_when_known(kubectl: Kubectl, manifest: str, *more: str) -> None:
+def create_when_known(kubectl: Kubectl, manifest: Object, *more: str) -> None:
     """Create a node as soon as the policy has seen the Lease as it is now."""
-    wait_until(lambda: not refusal(lambda: kubectl("create", *TRY, *more, stdin=manifest)), "it is let in")
-    kubectl("create", "--filename=-", *more, stdin=manifest)
+    text = json.dumps(manifest)
+    wait_until(lambda: not refusal(lambda: kubectl("create", *TRY, *more, stdin=text)), "it is let in")
+    kubectl("create", "--filename=-", *more, stdin=text)

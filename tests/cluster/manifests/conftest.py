@@ -1,5 +1,6 @@
-"""The manifests' base, put in force for one file of tests after the other."""
+"""What production has, put in force for one file of tests after the other."""
 
+import json
 import secrets
 from collections.abc import Iterator
 
@@ -7,31 +8,30 @@ import pytest
 
 from cluster.manifests.base import (
     CRDS,
+    READING,
+    SENTINEL,
+    SYSTEM,
     Kubectl,
-    build,
     dump,
     fill,
     make_factory,
     pool_manifest,
+    production,
     put_in_force,
 )
-from cluster.operating import refusal
-from controlplane import wait_until
+from cluster.operating import read
 
 
 @pytest.fixture(scope="module")
 def installed(kubectl: Kubectl) -> Iterator[Kubectl]:
-    """The base, applied and in force. It goes afterwards, but for what others use too or is slow to go."""
-    probe = f"probe-{secrets.token_hex(4)}"
+    """All of it, applied and in force. It goes afterwards, but for what others use too or is slow to go."""
     try:
-        put_in_force(kubectl, probe)
+        put_in_force(kubectl)
         yield kubectl
     finally:
         stays = ("CustomResourceDefinition", "Namespace")
-        ours = dump(obj for obj in build(kubectl, "base") if obj["kind"] not in stays)
-        kubectl("delete", "--ignore-not-found", "--filename=-", stdin=ours)
-        remove = ("delete", CRDS[0], probe, "--ignore-not-found")
-        wait_until(lambda: not refusal(lambda: kubectl(*remove)), "nothing is refused any more")
+        ours = [obj for obj in production(kubectl) if obj["kind"] not in stays]
+        kubectl("delete", "--ignore-not-found", "--filename=-", stdin=dump([*ours, *READING, *SENTINEL]))
 
 
 @pytest.fixture
@@ -41,11 +41,23 @@ def factory(installed: Kubectl) -> Iterator[str]:
     make_factory(installed, name)
     yield name
     fill(installed, name)
-    installed("delete", CRDS[0], name)
+    installed("delete", CRDS[0], name, "--ignore-not-found")
 
 
 @pytest.fixture
 def pool(installed: Kubectl, namespace: str) -> str:
     """A pool in `namespace`."""
-    installed("apply", "--server-side", "--filename=-", stdin=pool_manifest(namespace))
+    installed("apply", "--server-side", "--filename=-", stdin=json.dumps(pool_manifest(namespace)))
     return "pool"
+
+
+@pytest.fixture
+def running(installed: Kubectl) -> Iterator[tuple[str, str]]:
+    """(name, uid) of a pod of the operator's account."""
+    name = f"aifactory-{secrets.token_hex(4)}"
+    template = read(installed, "deployment", "aifactory", SYSTEM)["spec"]["template"]
+    meta = {"name": name, "namespace": SYSTEM}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}
+    installed("create", "--filename=-", stdin=json.dumps(pod))
+    yield name, read(installed, "pod", name, SYSTEM)["metadata"]["uid"]
+    installed("delete", "pod", name, f"--namespace={SYSTEM}", "--grace-period=0", "--force")

@@ -1,7 +1,9 @@
 """What the manifests give, on a real API server."""
 
 import json
+import re
 import secrets
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,8 +18,11 @@ from cluster.manifests.base import (
     create_when_known,
     dump,
     hold_lease,
+    identity,
     node,
+    production,
 )
+from cluster.operating import get
 from controlplane import KubectlError, wait_until
 
 
@@ -30,23 +35,32 @@ def test_the_operators_pods_are_created_under_the_restricted_standard(installed:
 
 @pytest.mark.parametrize("overlay", ["kind", "production"])
 def test_an_overlay_is_taken_without_a_warning(installed: Kubectl, overlay: str) -> None:
-    objects = build(installed, f"overlays/{overlay}")
-    # The Prometheus operator's kinds are not part of Kubernetes.
-    known = [obj for obj in objects if obj["kind"] != "ServiceMonitor"]
+    objects = production(installed) if overlay == "production" else build(installed, f"overlays/{overlay}")
     installed(
-        "apply", "--server-side", "--force-conflicts", "--warnings-as-errors", *TRY, stdin=dump(known)
-    )  # fmt: skip
+        "apply", "--server-side", "--force-conflicts", "--warnings-as-errors", *TRY, stdin=dump(objects)
+    )
 
 
 def test_the_api_server_finds_no_fault_with_the_policies_types(installed: Kubectl) -> None:
     def checked() -> list[Object]:
-        text = installed("get", "validatingadmissionpolicies", "--output=json")
-        ours = [obj for obj in json.loads(text)["items"] if obj["metadata"]["name"].endswith(names.GROUP)]
-        assert len(ours) == 5
-        status = [obj.get("status", {}) for obj in ours]
-        return status if all("typeChecking" in each for each in status) else []
+        policies = get(installed, "validatingadmissionpolicies")
+        ours = [obj for obj in policies if obj["metadata"]["name"].endswith(names.GROUP)]
+        known = [obj.get("status", {}).get("observedGeneration") for obj in ours]
+        return ours if known == [obj["metadata"]["generation"] for obj in ours] else []
 
-    assert [status["typeChecking"] for status in wait_until(checked, "types are checked")] == [{}] * 5
+    ours = wait_until(checked, "types are checked")
+    assert {obj["metadata"]["name"]: obj["status"].get("typeChecking", {}) for obj in ours} == {
+        obj["metadata"]["name"]: {}
+        for obj in production(installed)
+        if obj["kind"] == "ValidatingAdmissionPolicy"
+    }
+
+
+def test_every_policy_is_attacked(installed: Kubectl) -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    for policy in (obj for obj in production(installed) if obj["kind"] == "ValidatingAdmissionPolicy"):
+        name = policy["metadata"]["name"].removesuffix(f".{names.GROUP}")
+        assert re.search(rf'refused\(\s*"{name}",', tests), f"{name}: no test is refused by it"
 
 
 def pod_of(kubectl: Kubectl, name: str = "") -> Object:
@@ -92,10 +106,10 @@ def test_the_operator_never_runs_on_a_node_that_it_may_delete(
 ) -> None:
     name = f"node-{secrets.token_hex(4)}"
     # Created by a person: a node of ours needs a leader only when the operator orders it.
-    hold_lease(installed, "somebody")
-    manifest = yaml.safe_load(node(name, ours=ours))
+    hold_lease(installed, identity("one"))
+    manifest = node(name, ours=ours)
     manifest["metadata"]["labels"]["kubernetes.io/hostname"] = name
-    create_when_known(installed, yaml.safe_dump(manifest))
+    create_when_known(installed, manifest)
     pod = pod_of(installed)
     pod["spec"]["nodeSelector"] = {"kubernetes.io/hostname": name}
     path = "jsonpath={.status.conditions[?(@.type=='PodScheduled')]}"

@@ -8,13 +8,16 @@ from functools import partial
 import pytest
 
 from cluster.manifests.base import (
-    AS_OPERATOR,
+    ACCOUNT,
+    AT_HOME,
     CRDS,
+    EVERYWHERE,
     SYSTEM,
     Kubectl,
     Object,
     change_spec,
     pool_manifest,
+    rights,
 )
 from cluster.operating import refusal
 from controlplane import KubectlError, wait_until
@@ -39,36 +42,10 @@ def granted(kubectl: Kubectl, account: str, namespace: str) -> set[tuple[str, st
     }
 
 
-EVERYWHERE = {
-    "aifactory.dev/aifactories": "get list watch patch",
-    "aifactory.dev/gpupools": "get list watch patch",
-    "aifactory.dev/aifactories/status": "get patch",
-    "aifactory.dev/gpupools/status": "get patch",
-    "/nodes": "get list watch create patch delete",
-    "/pods": "get list delete",
-    "/pods/eviction": "create",
-    "/events": "get create patch",
-    "apiextensions.k8s.io/customresourcedefinitions aifactories.aifactory.dev": "get",
-    "apiextensions.k8s.io/customresourcedefinitions gpupools.aifactory.dev": "get",
-}
-AT_HOME = {
-    "coordination.k8s.io/leases": "create",
-    "coordination.k8s.io/leases aifactory": "get patch",
-}
-
-
 def test_the_operator_may_do_what_is_listed_and_nothing_else(installed: Kubectl, namespace: str) -> None:
-    def rights(table: dict[str, str]) -> set[tuple[str, str, str]]:
-        return {
-            (verb, resource, name)
-            for what, verbs in table.items()
-            for resource, _, name in [what.partition(" ")]
-            for verb in verbs.split()
-        }
-
     def own(where: str) -> set[tuple[str, str, str]]:
         anyone = granted(installed, f"system:serviceaccount:{SYSTEM}:default", where)
-        return granted(installed, f"system:serviceaccount:{SYSTEM}:aifactory", where) - anyone
+        return granted(installed, ACCOUNT, where) - anyone
 
     assert own(SYSTEM) == rights(EVERYWHERE | AT_HOME)
     assert own(namespace) == rights(EVERYWHERE)
@@ -87,6 +64,7 @@ def test_the_operator_may_do_what_is_listed_and_nothing_else(installed: Kubectl,
         (f"get secrets --namespace={SYSTEM}", "no"),
         ("list secrets --all-namespaces", "no"),
         ("create gpupools.aifactory.dev --all-namespaces", "no"),
+        ("get gpupools.aifactory.dev --all-namespaces", "no"),
         ("update aifactories.aifactory.dev", "no"),
         ("delete aifactories.aifactory.dev", "no"),
         ("patch gpupools.aifactory.dev --subresource=scale --all-namespaces", "no"),
@@ -102,7 +80,7 @@ def test_the_operator_may_do_what_is_listed_and_nothing_else(installed: Kubectl,
 )
 def test_the_operators_rights_as_kubectl_answers(installed: Kubectl, question: str, answer: str) -> None:
     # A "no" is an exit status of its own, and some questions are answered with a warning.
-    said = refusal(lambda: installed("auth", "can-i", *question.split(), AS_OPERATOR))
+    said = refusal(lambda: installed("auth", "can-i", *question.split(), f"--as={ACCOUNT}"))
     assert ("no" if said else "yes") == answer, said
 
 
@@ -133,7 +111,7 @@ def test_a_tenant_makes_scales_and_deletes_its_pools_and_touches_no_factory(
     tenant: Callable[[str], Kubectl], namespace: str, factory: str, role: str
 ) -> None:
     as_tenant = tenant(role)
-    as_tenant("apply", "--server-side", "--filename=-", stdin=pool_manifest(namespace))
+    as_tenant("apply", "--server-side", "--filename=-", stdin=json.dumps(pool_manifest(namespace)))
     as_tenant("scale", CRDS[1], "pool", "--replicas=16")
     assert as_tenant("get", CRDS[1], "pool", "--output=jsonpath={.spec.gpus}") == "16"
     for write in (
