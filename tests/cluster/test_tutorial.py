@@ -25,6 +25,7 @@ ON_ONE_CLUSTER = (
         for name in (
             "broken-node",
             "delete",
+            "limit-tenants",
             "pause-and-preview",
             "take-power-away",
             "upgrade-and-replicas",

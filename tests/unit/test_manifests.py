@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -145,44 +147,78 @@ def test_what_tenants_get_with_their_usual_roles_is_about_pools_alone(base: list
 # Policies
 
 
-def test_every_policy_fails_closed_and_is_bound_to_deny(base: list[Object]) -> None:
-    policies = {o["metadata"]["name"]: o["spec"] for o in base if o["kind"] == "ValidatingAdmissionPolicy"}
-    bindings = [o["spec"] for o in base if o["kind"] == "ValidatingAdmissionPolicyBinding"]
-    assert sorted(binding["policyName"] for binding in bindings) == sorted(policies)
-    assert all(binding["validationActions"] == ["Deny"] for binding in bindings)
+def policies_of(objects: list[Object]) -> dict[str, Object]:
+    found = [obj for obj in objects if obj["kind"] == "ValidatingAdmissionPolicy"]
+    return {obj["metadata"]["name"].removesuffix(f".{names.GROUP}"): obj["spec"] for obj in found}
+
+
+def test_every_policy_fails_closed_and_is_bound_to_deny(production: list[Object]) -> None:
+    policies = policies_of(production)
+    bindings = [o for o in production if o["kind"] == "ValidatingAdmissionPolicyBinding"]
+    assert sorted(b["spec"]["policyName"] for b in bindings) == sorted(f"{p}.{names.GROUP}" for p in policies)
+    assert all(b["metadata"]["name"] == b["spec"]["policyName"] for b in bindings)
+    assert all(b["spec"]["validationActions"] == ["Deny"] for b in bindings)
     assert {policy["failurePolicy"] for policy in policies.values()} == {"Fail"}
 
 
-def test_the_policies_mean_the_account_the_lease_and_the_keys_that_are_used(base: list[Object]) -> None:
-    account = named(base, "ServiceAccount")["metadata"]
+def test_the_policies_mean_the_account_the_lease_and_the_keys_that_are_used(production: list[Object]) -> None:
+    account = named(production, "ServiceAccount")["metadata"]
     user = f"system:serviceaccount:{account['namespace']}:{account['name']}"
-    policies = {o["metadata"]["name"]: o["spec"] for o in base if o["kind"] == "ValidatingAdmissionPolicy"}
-    for policy in policies.values():
-        for condition in policy.get("matchConditions", ()):
-            assert condition["expression"] == f"request.userInfo.username == '{user}'"
-    fence = policies["leader-only.aifactory.dev"]
-    assert names.ANNOTATION_LEADER in yaml.safe_dump(fence)
-    assert names.ANNOTATION_TERM in yaml.safe_dump(fence)
-    assert names.LABEL_FACTORY in yaml.safe_dump(policies["own-nodes.aifactory.dev"])
+    policies = policies_of(production)
+    text = yaml.safe_dump_all(policies.values(), width=10_000)
+    assert set(re.findall("system:serviceaccount:[^' ]*", text)) == {user}
+    written = {value for value in vars(names).values() if isinstance(value, str)}
+    guards = ["allow-deletion", "max-", "max-priority", "max-gpus-per-pool", "max-drain-seconds"]
+    guards += ["max-metadata-characters", "allowed-systems"]
+    keys = set(re.findall(rf"(?<![\w.-]){names.GROUP}/([\w-]+)", text)) - {*guards, names.VERSION}
+    assert {f"{names.GROUP}/{key}" for key in keys} <= written
+    fence = policies["leader-only"]
     selector = fence["matchConstraints"]["objectSelector"]["matchExpressions"]
     assert selector == [{"key": names.LABEL_FACTORY, "operator": "Exists"}]
-    lease = named(base, "ValidatingAdmissionPolicyBinding", "leader-only.aifactory.dev")["spec"]["paramRef"]
-    (rule,) = (rule for _, rule in rules([named(base, "Role")]) if "resourceNames" in rule)
+    lease = named(production, "ValidatingAdmissionPolicyBinding", "leader-only.aifactory.dev")["spec"][
+        "paramRef"
+    ]
+    (rule,) = (rule for _, rule in rules([named(production, "Role")]) if "resourceNames" in rule)
     assert ([lease["name"]], lease["namespace"]) == (rule["resourceNames"], account["namespace"])
 
 
-def test_only_what_concerns_us_alone_can_be_kept_from_being_written(base: list[Object]) -> None:
-    for policy in (o for o in base if o["kind"] == "ValidatingAdmissionPolicy"):
-        constraints = policy["spec"]["matchConstraints"]
+def test_only_what_concerns_us_alone_can_be_kept_from_being_written(production: list[Object]) -> None:
+    for policy in policies_of(production).values():
+        constraints = policy["matchConstraints"]
+        ours = all(rule["apiGroups"] == [names.GROUP] for rule in constraints["resourceRules"])
         for rule in constraints["resourceRules"]:
             assert "*" not in (*rule["apiGroups"], *rule["resources"], *rule["operations"])
-            assert (
-                rule["apiGroups"] == [names.GROUP]
-                or "resourceNames" in rule
-                or policy["spec"].get("matchConditions")
-            )
+        assert ours or policy.get("matchConditions")
         # What a policy looks up is looked up before its conditions are read.
-        assert ("paramKind" in policy["spec"]) == ("objectSelector" in constraints)
+        assert "paramKind" not in policy or ours or "objectSelector" in constraints
+
+
+PATTERNS = r"node\.matches\('(.*?)'\)"
+NODE_NAMES = st.one_of(
+    st.builds(
+        names.node_name,
+        st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True),
+        st.lists(
+            st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True), min_size=1, max_size=6
+        ).map("/".join),
+        st.from_regex(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True),
+        st.integers(1, 10**6),
+        st.integers(1, 256),
+    ),
+    st.text(alphabet="ab-.x019", max_size=70),
+    st.sampled_from(
+        ["ip-10-0-1-2.ec2.internal", "10.0.1.2", "a.b.c.1.0", "a.b.c.01.1", "a.b.1.1", "a.x" + "0" * 16]
+    ),
+)
+
+
+@given(NODE_NAMES)
+def test_a_pod_may_be_deleted_where_a_nodes_name_may_be_that_of_a_slot(name: str) -> None:
+    text = (MANIFESTS / "base" / "policies" / "released-pods.yaml").read_text()
+    patterns = re.findall(PATTERNS, text)
+    assert len(patterns) == 2
+    allowed = len(name) <= 63 and any(re.search(pattern, name) for pattern in patterns)
+    assert allowed == names.may_name_a_slot(name)
 
 
 # The pods
@@ -190,7 +226,12 @@ def test_only_what_concerns_us_alone_can_be_kept_from_being_written(base: list[O
 
 def test_an_operator_beside_the_cluster_has_all_but_its_pods(base: list[Object]) -> None:
     beside = build(MANIFESTS / "overlays" / "beside")
-    assert beside == [obj for obj in base if obj["kind"] not in ("Deployment", "PodDisruptionBudget")]
+    pods = ("own-pods.aifactory.dev", "own-lease.aifactory.dev")
+    assert beside == [
+        obj
+        for obj in base
+        if obj["kind"] not in ("Deployment", "PodDisruptionBudget") and obj["metadata"]["name"] not in pods
+    ]
 
 
 @pytest.mark.parametrize("folder", WITH_PODS, ids=lambda path: path.name)
