@@ -1,4 +1,4 @@
-# The base by digest, where a registry can be asked for it: docs/how-to/install.md.
+# With BASE=python:3.12-slim@sha256:... it is certain what this stands on: docs/how-to/install.md.
 ARG BASE=python:3.12-slim
 
 FROM ${BASE} AS build
