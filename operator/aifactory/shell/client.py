@@ -176,7 +176,7 @@ class KubernetesClient:
     async def review(self, kind: Kind, spec: Object) -> Object:
         """What the API server answers to a question about a user: a review's status. Nothing is kept."""
         body = {"apiVersion": kind.api_version, "kind": kind.name, "spec": spec}
-        answer = await self._call("POST", _path(kind), body=body, seconds=WRITE_SECONDS)
+        answer = await self._write("POST", _path(kind), body, _JSON)
         status: Object = answer.get("status") or {}
         return status
 
