@@ -5,7 +5,7 @@ ENV := .venv/.ready
 export PYTHONPATH := tests:.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test check format generate pictures lock bench bench-solver clean
+.PHONY: help demo cluster test image sbom check format generate pictures lock bench bench-solver clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -26,6 +26,14 @@ cluster: $(ENV) ## An empty cluster with the operator at work, until Ctrl-C.
 test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot be found.
 	@$(BIN)/python -m controlplane prepare
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+
+image: $(ENV) ## Build the image without a registry, start it on a test cluster, and write it to dist. BASE=... builds on that.
+	@$(BIN)/python -m image dist/aifactory-operator.tar
+	@$(BIN)/python -m controlplane prepare
+	$(BIN)/python -m pytest tests/cluster/image
+
+sbom: $(ENV) ## Write what is in the image to dist, as CycloneDX.
+	@$(BIN)/python -m image.sbom dist/aifactory-operator.cdx.json
 
 check: $(ENV) ## Lint, types, import rules, generated files.
 	$(BIN)/ruff check .

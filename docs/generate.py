@@ -20,6 +20,9 @@ from aifactory.cli.app import app
 from aifactory.decide import World, decide
 from aifactory.decide.placed import Stopped
 from aifactory.decide.world import Refused
+from aifactory.shell.access import NO_SECONDS, YES_SECONDS
+from aifactory.shell.endpoint import MOST, SECONDS
+from aifactory.shell.heartbeat import FAILED
 from aifactory.shell.metrics import PHASES, POOL_STATES, Metrics
 from docs.reasons import FACTORY, NODE_KEYS, POOL, REASONS, TYPES
 
@@ -249,7 +252,7 @@ def _metrics() -> str:
         name = metric.name + ("_total" if metric.type == "counter" else "")
         rows.append((f"`{name}`", metric.type, ", ".join(f"`{it}`" for it in labels), metric.documentation))
     states = ", ".join(f"`{state}`" for state in POOL_STATES)
-    return f"""# Metrics
+    return f"""# Metrics and probes
 
 Prometheus metrics, on `/metrics` of `--metrics-bind`. No pool and no node is ever a label. Power
 and pools are as the last cycle of this replica left them: read those of the replica whose `aifactory_leader`
@@ -266,8 +269,35 @@ is 1.
   `stalled` pools wait for somebody's action; `partly_placed` ones have their minimum.
 - `domain`: the few domains nearest to their limits.
 
-`/healthz` of `--health-bind` answers 200 while the loop turns, and 500 when it is late. It says whether this
-replica leads.
+## Who may read them
+
+On loopback anybody on the machine, in plain. On any other address, as in a pod, they are served with TLS,
+to whoever the API server lets `get` the path `/metrics`: the ClusterRole `aifactory-metrics-reader`, bound
+by a ClusterRoleBinding. The operator shows the API server the bearer token of the request (TokenReview,
+SubjectAccessReview). What it answers counts for {YES_SECONDS:.0f} s, a refusal for {NO_SECONDS:.0f} s. 401
+is no valid token, 403 no right, 503 an API server that does not answer. `manifests/components/monitoring`
+has all that Prometheus needs, for the account `prometheus-k8s` in the namespace `monitoring`.
+
+The certificate is made at the start of each process and cannot be verified. For one that can, mount a
+Secret of type `kubernetes.io/tls` and name its folder with `--metrics-certs`; when it changes it is read
+again.
+
+## Probes
+
+Both are on `--health-bind`, in plain, and name no object.
+
+| | answers 500 | asked for |
+| --- | --- | --- |
+| `/livez` | when the loop has not been heard of for too long | startup, liveness: the pod is restarted |
+| `/healthz` | also when {FAILED} cycles in a row have failed | readiness: the pod is not ready |
+
+A cycle that fails each time would fail in a new process too, which has only forgotten what the old one
+knew. So nothing is restarted for that; the log and `aifactory_errors_total` say what fails. Metrics of a
+pod that is not ready are scraped all the same. Both say whether this replica leads. Who only waits, for the
+Lease or at the start for the API server, is well.
+
+At most {MOST} connections are open on each of the two addresses, each for at most {SECONDS:.0f} s and one
+request. Where there are more, the oldest goes.
 """
 
 

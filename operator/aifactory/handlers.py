@@ -6,14 +6,17 @@ while the watch was broken; the others write finalizers and annotations into use
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import kopf
+from kopf._core.engines.peering import Identity
 
 from aifactory.api import names
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient, Unconfigured, configuration
+from aifactory.shell.endpoint import Endpoint
 from aifactory.shell.fingerprint import Change
 from aifactory.shell.service import Service
 from aifactory.watches import Endless, Patience, outlast
@@ -34,11 +37,13 @@ async def operate(
     *,
     health: tuple[str, int],
     metrics: tuple[str, int],
+    certificates: Path | None = None,
 ) -> None:
     """Run the operator until SIGTERM or SIGINT. Raises OperatorError.
 
     `namespace` and `lease` name the Lease; `pod` is the uid of the pod that this process runs in, and empty
-    outside one; `health` and `metrics` are the addresses to listen on.
+    outside one; `health` and `metrics` are the addresses to listen on, `certificates` the folder of the
+    certificate for metrics.
     """
     try:
         client = KubernetesClient(await configuration(kubeconfig))
@@ -47,22 +52,23 @@ async def operate(
     patience = Patience()
     outlast(patience)
     stop = asyncio.Event()
-    # Kopf serves the probes meanwhile: whoever only waits for the API server need not be restarted.
     served = asyncio.create_task(_resources_served(client, patience), name="resources")
     served.add_done_callback(lambda task: stop.set() if _failed(task) else None)
     try:
         service = Service(client, namespace or _own_namespace(), lease, pod)
-        try:
-            service.metrics.serve(*metrics)
-        except OSError as error:
-            raise OperatorError(f"cannot serve metrics on {metrics[0]}:{metrics[1]}: {error}") from error
-        await kopf.operator(
-            registry=registry(service, Login(client, served, patience), stop),
-            clusterwide=True,
-            standalone=True,  # the Lease decides who writes, not Kopf's peering
-            liveness_endpoint=f"http://{health[0]}:{health[1]}/healthz",
-            stop_flag=stop,
-        )
+        # From the start: whoever only waits for the API server need not be restarted.
+        async with (
+            _listening("health", health, service.health_endpoint),
+            _listening("metrics", metrics, lambda: service.metrics_endpoint(metrics[0], certificates)),
+        ):
+            await kopf.operator(
+                registry=registry(service, Login(client, served, patience), stop),
+                clusterwide=True,
+                standalone=True,  # the Lease decides who writes, not Kopf's peering
+                # Else Kopf asks for the user's name, and no user need have one.
+                identity=Identity(service.leadership.identity),
+                stop_flag=stop,
+            )
     finally:
         served.cancel()
         await client.close()
@@ -70,6 +76,22 @@ async def operate(
         raise failure
     if service.ended:
         raise OperatorError("the operator has ended by itself; the log says why")
+
+
+@asynccontextmanager
+async def _listening(
+    what: str, address: tuple[str, int], make: Callable[[], Endpoint]
+) -> AsyncIterator[None]:
+    """Serve something meanwhile. Raises OperatorError."""
+    try:
+        endpoint = make()
+        await endpoint.start(address)
+    except OSError as error:
+        raise OperatorError(f"cannot serve {what} on {address[0]}:{address[1]}: {error}") from error
+    try:
+        yield
+    finally:
+        await endpoint.stop()
 
 
 def _failed(task: "asyncio.Task[None]") -> BaseException | None:
@@ -111,9 +133,8 @@ def _own_namespace() -> str:
 def log_to_stderr(*, as_json: bool, verbose: bool) -> None:
     """Set up logging for the process."""
     kopf.configure(verbose=verbose, log_format=kopf.LogFormat.JSON if as_json else kopf.LogFormat.FULL)
-    # A line or two for each event of each node, and for each probe: they would drown our own.
-    for name in ("kopf.objects", "kopf.activities.probe", "aiohttp.access"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    # A line or two for each event of each node: they would drown our own.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
 
 
 class Login:
@@ -174,17 +195,6 @@ def registry(service: Service, log_in: Login, stop: asyncio.Event) -> kopf.Opera
     async def poke(body: Mapping[str, Any], type: str | None, **_: Any) -> None:
         if change := service.news.judge(body, gone=type == "DELETED"):
             service.wake.poke(wish=change is Change.WISH)
-
-    @kopf.on.probe(registry=handlers, id="loop", errors=kopf.ErrorsMode.PERMANENT)
-    async def alive(**_: Any) -> str:
-        # An error makes the endpoint answer 500, and the kubelet restart the pod.
-        if late := service.heartbeat.late:
-            raise kopf.PermanentError(f"the loop is {late:.0f} s late")
-        return "in time"
-
-    @kopf.on.probe(registry=handlers, id="leader", errors=kopf.ErrorsMode.PERMANENT)
-    async def leader(**_: Any) -> bool:
-        return service.leadership.holds()
 
     return handlers
 

@@ -34,7 +34,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         item.path.is_relative_to(here) for item in session.items
     ):
         with suppress(controlplane.UnavailableError):  # the fixture says it louder
-            controlplane.prepare(Lines(_shown_by(session.config)))
+            controlplane.prepare(Lines(shown_by(session.config)))
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
     """The session's cluster, with every feature."""
     with ExitStack() as stack:
         try:
-            cluster = stack.enter_context(open_cluster(on_progress=Lines(_shown_by(pytestconfig))))
+            cluster = stack.enter_context(open_cluster(on_progress=Lines(shown_by(pytestconfig))))
         except (controlplane.UnavailableError, controlplane.RefusedError, controlplane.ProcessError) as error:
             pytest.fail(str(error), pytrace=False)
         yield cluster
@@ -124,7 +124,7 @@ def behind(proxy: Proxy, kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> 
     proxy.fault = lambda asked: None
 
 
-def _shown_by(config: pytest.Config) -> Callable[[str], None]:
+def shown_by(config: pytest.Config) -> Callable[[str], None]:
     """A way to show a line while tests run: without a sign of life, a build would look like a hang."""
 
     def show(line: str) -> None:

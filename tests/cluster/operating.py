@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -46,29 +46,37 @@ class Operator:
         name: str = "operator",
         *more: str,
         module: str = "aifactory",
+        wrapped: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
     ) -> None:
+        """`wrapped` is the command that runs it; `env` takes the place of this process's environment."""
         self.log = folder / f"{name}.log"
         self._health, self._metrics = (f"127.0.0.1:{free_port()}" for _ in range(2))
         command = [
-            *(sys.executable, "-m", module, "run", f"--kubeconfig={kubeconfig}"),
+            *(*wrapped, sys.executable, "-m", module, "run", f"--kubeconfig={kubeconfig}"),
             *(f"--namespace={SYSTEM}", f"--lease={LEASE}"),
             *(f"--health-bind={self._health}", f"--metrics-bind={self._metrics}", *more),
         ]
         folders = [str(ROOT / part) for part in ("operator", "solver", "tests")]
         path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
+        env = {**(os.environ if env is None else env), "PYTHONPATH": path}
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": path}
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env)
 
-    def health(self) -> Object | None:
-        """What /healthz says; None while it does not answer, or not with 200."""
+    def health(self, path: str = "/healthz") -> Object | None:
+        """What a probe's path says; None while it does not answer, or not with 200."""
         try:
-            with _direct.open(f"http://{self._health}/healthz", timeout=5) as answer:
+            with _direct.open(f"http://{self._health}{path}", timeout=5) as answer:
                 says: Object = json.load(answer)
                 return says
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             return None
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Where probes and scrapes are answered, on loopback."""
+        health, metrics = (int(where.rpartition(":")[2]) for where in (self._health, self._metrics))
+        return health, metrics
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples with these labels; 0 while there is none."""

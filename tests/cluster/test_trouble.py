@@ -51,7 +51,7 @@ def test_both_replicas_live_through_trouble_and_a_new_pool_is_placed_after_it(
     wait_until(lambda: sum(map(applies, proxy.asked)) >= 2 * TRIES, "both have tried often", 120)
     for operator in (first, second):
         assert operator.process.poll() is None, operator.log.read_text()[-3000:]
-        assert operator.health() is not None
+        assert operator.health("/livez") is not None
     proxy.fault = lambda asked: None
 
     wait_until(lambda: first.leads() or second.leads(), "one of them leads", TAKE_OVER)

@@ -20,6 +20,7 @@ from aifactory.api.pool import GPUPool
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.cli.app import app
 from aifactory.shell.metrics import Metrics
+from aifactory.shell.service import METRICS
 from controlplane import kubectl
 from documents import blocks
 
@@ -117,9 +118,9 @@ def test_no_rule_has_a_wildcard_or_reads_secrets_or_gives_rights(production: lis
     for name, rule in rules(production):
         words = [word for value in rule.values() for word in value]
         assert not [word for word in words if "*" in word], name
-        assert not {"secrets", "serviceaccounts/token", "nodes/proxy"} & set(rule["resources"]), name
+        assert not {"secrets", "serviceaccounts/token", "nodes/proxy"} & set(rule.get("resources", ())), name
         assert not {"escalate", "bind", "impersonate"} & set(rule["verbs"]), name
-        assert "rbac.authorization.k8s.io" not in rule["apiGroups"], name
+        assert "rbac.authorization.k8s.io" not in rule.get("apiGroups", ()), name
 
 
 def test_only_the_account_of_the_deployment_has_the_operators_rights(base: list[Object]) -> None:
@@ -129,6 +130,7 @@ def test_only_the_account_of_the_deployment_has_the_operators_rights(base: list[
     assert {name: obj["roleRef"]["name"] for name, obj in bindings.items()} == {
         "aifactory-operator": "aifactory-operator",
         "aifactory-leader": "aifactory-leader",
+        "aifactory-metrics-auth": "aifactory-metrics-auth",
     }
     assert all(obj["subjects"] == [subject] for obj in bindings.values())
     deployment = named(base, "Deployment")
@@ -247,8 +249,14 @@ def test_the_pod_has_what_a_pod_should_have(folder: Path) -> None:
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert f"--health-bind=0.0.0.0:{ports['health']}" in container["args"]
     assert f"--metrics-bind=0.0.0.0:{ports['metrics']}" in container["args"]
-    probes = [container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")]
-    assert probes == [{"path": "/healthz", "port": "health"}] * 3
+    probes = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
+    assert {probe["port"] for probe in probes.values()} == {"health"}
+    # A pod whose cycles fail is not ready, and is not restarted for that.
+    assert {kind: probe["path"] for kind, probe in probes.items()} == {
+        "startup": "/livez",
+        "liveness": "/livez",
+        "readiness": "/healthz",
+    }
     selectors = [deployment["selector"], named(objects, "PodDisruptionBudget")["spec"]["selector"]]
     labels = deployment["template"]["metadata"]["labels"]
     assert all(selector["matchLabels"].items() <= labels.items() for selector in selectors)
@@ -312,11 +320,22 @@ def test_prometheus_finds_the_metrics_and_may_reach_them(production: list[Object
     assert service["spec"]["selector"].items() <= labels.items()
     assert [port["targetPort"] for port in service["spec"]["ports"]] == ["metrics"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert [end["port"] for end in monitor["spec"]["endpoints"]] == ["metrics"]
+    assert service["spec"]["publishNotReadyAddresses"], "one that is not well is scraped too"
+    (end,) = monitor["spec"]["endpoints"]
+    assert (end["port"], end["scheme"], end["path"]) == ("metrics", "https", METRICS)
+    assert "metrics" in ports
     policy = named(production, "NetworkPolicy", "aifactory")["spec"]
     assert policy["podSelector"]["matchLabels"].items() <= labels.items()
-    assert [port["port"] for rule in policy["ingress"] for port in rule["ports"]] == ["metrics"]
-    assert "metrics" in ports
+    (rule,) = policy["ingress"]
+    ((source,), (port,)) = rule["from"], rule["ports"]
+    assert port["port"] == "metrics"
+    binding = named(production, "ClusterRoleBinding", "aifactory-metrics-reader")
+    (subject,) = binding["subjects"]
+    assert source["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"] == subject["namespace"]
+    reader = named(production, "ClusterRole", binding["roleRef"]["name"])
+    assert reader["rules"] == [{"nonResourceURLs": [METRICS], "verbs": ["get"]}]
+    egress = named(production, "NetworkPolicy", "aifactory-egress")["spec"]
+    assert egress["podSelector"] == policy["podSelector"]
     closed = named(production, "NetworkPolicy", "default-deny")["spec"]
     assert closed == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
 

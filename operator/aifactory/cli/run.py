@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -42,11 +43,22 @@ def run(
         ),
     ] = "",
     health_bind: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where /healthz is served.")
+        str, typer.Option(metavar="HOST:PORT", help="Where /livez and /healthz are served.")
     ] = "127.0.0.1:8081",
     metrics_bind: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Where /metrics is served.")
+        str,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where /metrics is served: plain on loopback, else with TLS and to whoever may read it.",
+        ),
     ] = "127.0.0.1:8080",
+    metrics_certs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="tls.crt and tls.key for /metrics, read again when they change. Default: self-signed.",
+        ),
+    ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.PLAIN,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every decision and write.")] = False,
 ) -> None:
@@ -54,6 +66,7 @@ def run(
 
     Exit codes: 0 it was told to end, 1 it cannot start or has ended by itself, 2 wrong usage.
     """
+    _have_a_home()
     # Kopf takes a second to import, which `aifactory plan` need not wait for.
     from aifactory import handlers  # noqa: PLC0415
 
@@ -65,10 +78,26 @@ def run(
         sys.exit(str(error))
     try:
         asyncio.run(
-            handlers.operate(str(kubeconfig or ""), namespace, lease, pod_uid, health=health, metrics=metrics)
+            handlers.operate(
+                str(kubeconfig or ""),
+                namespace,
+                lease,
+                pod_uid,
+                health=health,
+                metrics=metrics,
+                certificates=metrics_certs,
+            )
         )
     except handlers.OperatorError as error:
         sys.exit(str(error))
+
+
+def _have_a_home() -> None:
+    """A user who is only a number may have none, and the Kubernetes client asks for it as it is imported."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"  # as container runtimes have it
 
 
 def _address(text: str) -> tuple[str, int]:

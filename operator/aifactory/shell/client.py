@@ -173,6 +173,13 @@ class KubernetesClient:
         path = _path(kind, body["metadata"].get("namespace", ""))
         return _whole(await self._write("POST", path, body, _JSON, _MANAGER))
 
+    async def review(self, kind: Kind, spec: Object) -> Object:
+        """What the API server answers to a question about a user: a review's status. Nothing is kept."""
+        body = {"apiVersion": kind.api_version, "kind": kind.name, "spec": spec}
+        answer = await self._write("POST", _path(kind), body, _JSON)
+        status: Object = answer.get("status") or {}
+        return status
+
     async def patch(self, kind: Kind, name: str, change: Object, namespace: str = "") -> Object:
         """Merge-patch an object; `metadata.uid` and `metadata.resourceVersion` are preconditions (409)."""
         return _whole(await self._write("PATCH", _path(kind, namespace, name), change, _MERGE, _MANAGER))

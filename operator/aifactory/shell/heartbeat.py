@@ -1,23 +1,38 @@
-"""Whether the loop still turns. Nothing else watches its task, so a liveness probe has to ask it."""
+"""Whether the loop still turns and gets anywhere. Nothing else watches its task, so the probes ask it."""
 
 import math
 from collections.abc import Callable
+from typing import Final
 
 from aifactory.shell.lease import monotonic
 
+FAILED: Final = (
+    6  # cycles in a row; before the sixth, 15 to 31 s went by: an API server that restarts is back
+)
+
 
 class Heartbeat:
-    """The loop says by when it will be heard of again; late is dead."""
+    """The loop says by when it will be heard of again, and which cycles failed; late is dead."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._due = math.inf
+        self._failed = 0
 
     def expect(self, seconds: float) -> None:
         """Say that the next sign of life comes within so many seconds; infinity: nobody knows when."""
         self._due = self._clock() + seconds
 
+    def cycle(self, *, failed: bool) -> None:
+        """Say how a cycle has ended. One that waits to lead has none, so nothing fails."""
+        self._failed = self._failed + 1 if failed else 0
+
     @property
     def late(self) -> float:
         """Seconds by which the loop is late; 0 while it is in time."""
         return max(0.0, self._clock() - self._due)
+
+    @property
+    def failing(self) -> int:
+        """Cycles in a row that have failed; 0 until they are so many that it is not by chance."""
+        return self._failed if self._failed >= FAILED else 0

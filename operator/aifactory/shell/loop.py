@@ -77,12 +77,14 @@ class Loop:
         while True:
             if not self._leadership.holds():
                 self._heartbeat.expect(math.inf)  # a follower waits as long as the leader lives
+                self._heartbeat.cycle(failed=False)
                 await self._leadership.taken()
             self._heartbeat.expect(SLOWEST)
             try:
                 again = await self._cycle()
             except Exception as error:  # a cycle must not end the loop, whatever it is
                 self._troubles += 1
+                self._heartbeat.cycle(failed=True)
                 pause = backoff(self._troubles)
                 if isinstance(error, ApiError | Cut):
                     logger.error("cycle failed, again in %.1f s: %s", pause, error)
@@ -91,6 +93,7 @@ class Loop:
                 self._heartbeat.expect(LONGEST_BACKOFF + SLOWEST)
                 await asyncio.sleep(pause)
             else:
+                self._heartbeat.cycle(failed=False)
                 self._heartbeat.expect(RESYNC + SLOWEST)
                 # 1. Wake: something has changed, or something is due.
                 await self._wake.wait(again)

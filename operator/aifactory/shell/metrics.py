@@ -6,8 +6,10 @@ from contextlib import contextmanager
 from time import monotonic, time  # noqa: TID251 - a moment that Prometheus compares with its own
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics, start_http_server
+from aiohttp.typedefs import Handler
+from prometheus_client import CollectorRegistry, Gauge, Histogram, disable_created_metrics
 from prometheus_client import Counter as Total
+from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -81,9 +83,9 @@ class Metrics:
         for reason in Stopped:
             self._cut_off.labels(reason)
 
-    def serve(self, host: str, port: int) -> None:
-        """Serve them on http://HOST:PORT/metrics. Raises OSError."""
-        start_http_server(port, host, self.registry)
+    def handler(self) -> Handler:
+        """What answers a scrape."""
+        return make_aiohttp_handler(self.registry)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:

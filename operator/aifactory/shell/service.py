@@ -5,10 +5,17 @@ import logging
 import socket
 import uuid
 from collections.abc import Callable
+from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
+from aiohttp import web
+
 from aifactory.backends import drivers
+from aifactory.shell.access import Access
+from aifactory.shell.certificate import Mounted, SelfSigned
 from aifactory.shell.client import KubernetesClient
+from aifactory.shell.endpoint import Endpoint, is_loopback
 from aifactory.shell.fingerprint import News
 from aifactory.shell.heartbeat import Heartbeat
 from aifactory.shell.lease import Leadership
@@ -22,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS: Final = 3.0  # that writes under way get to come to their end
 RELEASE_SECONDS: Final = 1.0  # that giving the lease back may take
+METRICS: Final = "/metrics"
 
 
 class Service:
@@ -68,6 +76,35 @@ class Service:
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(done)
             self._tasks.append(task)
+
+    def health_endpoint(self) -> Endpoint:
+        """What the kubelet asks: /livez, whether to restart the pod, and /healthz, whether all is well."""
+        return Endpoint([web.get("/livez", self._livez), web.get("/healthz", self._healthz)])
+
+    def metrics_endpoint(self, host: str, certificates: Path | None) -> Endpoint:
+        """/metrics: plain where only this machine can ask, else with TLS and to whoever may read it.
+
+        `certificates` is a folder with tls.crt and tls.key; without one, a certificate is made. Raises
+        OSError.
+        """
+        shown = self.metrics.handler()
+        if is_loopback(host):
+            return Endpoint([web.get(METRICS, shown)])
+        tls = Mounted(certificates) if certificates else SelfSigned()
+        return Endpoint([web.get(METRICS, Access(self._client, METRICS).guarded(shown))], tls=tls)
+
+    async def _livez(self, _: web.Request) -> web.Response:
+        """Not whether cycles fail: they would in a new process too, which has only forgotten what it knew."""
+        return self._says(f"{late:.0f} s late" if (late := self.heartbeat.late) else "")
+
+    async def _healthz(self, request: web.Request) -> web.Response:
+        if not self.heartbeat.late and (failed := self.heartbeat.failing):
+            return self._says(f"{failed} cycles in a row have failed")
+        return await self._livez(request)
+
+    def _says(self, trouble: str) -> web.Response:
+        says = {"loop": trouble or "in time", "leader": self.leadership.holds()}
+        return web.json_response(says, status=HTTPStatus.INTERNAL_SERVER_ERROR if trouble else HTTPStatus.OK)
 
     async def stop(self) -> None:
         """Let writes under way come to their end, start no other, and give the lease back."""

@@ -63,6 +63,8 @@ EVERYWHERE = {
     "/events": "get create patch",
     "apiextensions.k8s.io/customresourcedefinitions aifactories.aifactory.dev": "get",
     "apiextensions.k8s.io/customresourcedefinitions gpupools.aifactory.dev": "get",
+    "authentication.k8s.io/tokenreviews": "create",
+    "authorization.k8s.io/subjectaccessreviews": "create",
 }
 AT_HOME = {
     "coordination.k8s.io/leases": "create",

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from aifactory.shell.failures import FIRST_BACKOFF, LONGEST_BACKOFF, backoff
-from aifactory.shell.heartbeat import Heartbeat
+from aifactory.shell.heartbeat import FAILED, Heartbeat
 from aifactory.shell.loop import beside
 
 
@@ -49,3 +49,21 @@ def test_a_heartbeat_is_late_once_the_time_it_was_given_is_over() -> None:
     assert heartbeat.late == 5
     heartbeat.expect(float("inf"))
     assert heartbeat.late == 0
+
+
+def test_cycles_that_fail_are_told_once_they_are_many_in_a_row() -> None:
+    heartbeat = Heartbeat()
+    for count in range(1, FAILED):
+        heartbeat.cycle(failed=True)
+        assert not heartbeat.failing, count
+    heartbeat.cycle(failed=True)
+    heartbeat.cycle(failed=True)
+    assert heartbeat.failing == FAILED + 1
+    heartbeat.cycle(failed=False)
+    heartbeat.cycle(failed=True)
+    assert not heartbeat.failing
+
+
+def test_so_many_cycles_fail_in_a_row_before_it_is_told_that_an_api_server_may_restart() -> None:
+    shortest = sum(FIRST_BACKOFF * 2 ** (failures - 1) / 2 for failures in range(1, FAILED))
+    assert 15 <= shortest <= 60

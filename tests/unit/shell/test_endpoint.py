@@ -1,0 +1,187 @@
+"""What probes and Prometheus ask is served to whoever asks, and to nobody for ever."""
+
+import asyncio
+import resource
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+import trustme
+from aiohttp import web
+
+from aifactory.shell.certificate import Mounted, SelfSigned
+from aifactory.shell.endpoint import Endpoint, Tls, is_loopback
+from controlplane.ports import free_port
+
+ASK = b"GET /fine HTTP/1.1\r\nHost: localhost\r\n\r\n"
+FLOOD = 1200
+BIG = b"x" * 64 * 2**20  # more than a socket's buffers hold
+Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Open = Callable[[], Awaitable[Opened]]
+
+
+async def fine(_: web.Request) -> web.Response:
+    return web.Response(text="fine")
+
+
+async def big(_: web.Request) -> web.Response:
+    return web.Response(body=BIG)
+
+
+@asynccontextmanager
+async def served(*, most: int = 8, seconds: float = 5.0, tls: Tls | None = None) -> AsyncIterator[int]:
+    """An endpoint on loopback; gives its port."""
+    routes = [web.get("/fine", fine), web.get("/big", big)]
+    endpoint = Endpoint(routes, tls=tls, most=most, seconds=seconds)
+    port = free_port()
+    await endpoint.start(("127.0.0.1", port))
+    try:
+        yield port
+    finally:
+        await endpoint.stop()
+
+
+async def ask(port: int, request: bytes = ASK, context: ssl.SSLContext | None = None) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(reader.read(), 5)  # to the end: each connection is closed
+    finally:
+        writer.close()
+
+
+async def ends(opened: Opened) -> None:
+    """Wait until the server has ended a connection, which may show as an error."""
+    try:
+        while await asyncio.wait_for(opened[0].read(2**16), 5):
+            pass
+    except ConnectionError:
+        pass
+    opened[1].close()
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Room for both ends of a flood in one process."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, before[1]), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_what_only_this_machine_can_reach_is_known() -> None:
+    assert [is_loopback(host) for host in ("127.0.0.1", "127.8.8.8", "::1", "[::1]")] == [True] * 4
+    assert [is_loopback(host) for host in ("0.0.0.0", "::", "192.0.2.1")] == [False] * 3
+
+
+async def test_a_connection_carries_one_request() -> None:
+    async with served() as port:
+        answer = await ask(port, ASK + ASK)
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize("said", [b"", b"GET /fine HTTP/1.1\r\nHost: loc"], ids=["nothing", "a half"])
+async def test_however_many_are_opened_and_left_who_asks_is_answered(said: bytes) -> None:
+    most = 8
+    async with served(most=most, seconds=60) as port:
+        opened = []
+        for _ in range(FLOOD):
+            opened.append(await asyncio.open_connection("127.0.0.1", port))
+            opened[-1][1].write(said)
+        assert b"fine" in await ask(port)
+        gone = [asyncio.ensure_future(ends(each)) for each in opened]
+        _, left = await asyncio.wait(gone, timeout=0.5)
+        assert len(left) < most, "those that came last, less the one that asked"
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*gone, return_exceptions=True)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize("said", [b"", b"GET /fine HTTP/1.1\r\nHost: loc"], ids=["nothing", "a half"])
+async def test_who_does_not_ask_in_time_is_cut_off(said: bytes, secure: bool) -> None:
+    async with served(seconds=0.3, tls=SelfSigned() if secure else None) as port:
+        opened = await asyncio.open_connection("127.0.0.1", port)
+        opened[1].write(said)
+        await ends(opened)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_who_does_not_read_in_time_is_cut_off(secure: bool) -> None:
+    async with served(seconds=0.5, tls=SelfSigned() if secure else None) as port:
+        context = unverified() if secure else None
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, limit=2**10)
+        writer.write(ASK.replace(b"fine", b"big"))
+        await reader.readuntil(b"\r\n")
+        await asyncio.sleep(1)  # what is tried is not to read for longer than is allowed
+        got = 0
+        try:
+            while more := await asyncio.wait_for(reader.read(2**20), 5):
+                got += len(more)
+        except (ConnectionError, ssl.SSLError):
+            pass
+        assert got < len(BIG)
+        writer.close()
+
+
+def unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+async def test_it_makes_a_certificate_for_itself() -> None:
+    async with served(tls=SelfSigned()) as port:
+        assert b"fine" in await ask(port, context=unverified())
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await ask(port, context=ssl.create_default_context())
+
+
+def mount(folder: Path, ca: trustme.CA, *, key_of: trustme.LeafCert | None = None) -> None:
+    """Put a certificate into a folder as the kubelet does it: all at once, by a link."""
+    leaf = ca.issue_cert("localhost")
+    version = folder / f"..{len(list(folder.iterdir()))}"
+    version.mkdir()
+    leaf.cert_chain_pems[0].write_to_path(version / "tls.crt")
+    (key_of or leaf).private_key_pem.write_to_path(version / "tls.key")
+    new = folder / "..new"
+    new.symlink_to(version.name)
+    new.rename(folder / "..data")
+    for name in ("tls.crt", "tls.key"):
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+
+
+def trusting(ca: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    context.check_hostname = False
+    return context
+
+
+async def test_a_mounted_certificate_that_changes_is_used(tmp_path: Path) -> None:
+    before, after = trustme.CA(), trustme.CA()
+    mount(tmp_path, before)
+    async with served(tls=Mounted(tmp_path)) as port:
+        assert b"fine" in await ask(port, context=trusting(before))
+        mount(tmp_path, after)
+        assert b"fine" in await ask(port, context=trusting(after))
+        mount(tmp_path, before, key_of=before.issue_cert("localhost"))  # which does not fit
+        assert b"fine" in await ask(port, context=trusting(after)), "the last that could be read"
+        mount(tmp_path, before)
+        assert b"fine" in await ask(port, context=trusting(before))
+
+
+def test_a_certificate_that_is_not_there_at_the_start_is_said(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match=r"tls\.crt"):
+        Mounted(tmp_path)
+
+
+async def test_an_unknown_path_is_not_found() -> None:
+    async with served() as port:
+        assert f"{HTTPStatus.NOT_FOUND}".encode() in await ask(port, ASK.replace(b"/fine", b"/other"))
