@@ -192,7 +192,11 @@ def test_a_reason_is_described_once_for_each_kind() -> None:
 
 
 def test_every_label_and_annotation_is_described() -> None:
-    keys = {name for name in vars(names) if name.startswith(("LABEL_", "ANNOTATION_")) or name == "FINALIZER"}
+    keys = {
+        name
+        for name in vars(names)
+        if name.startswith(("LABEL_", "ANNOTATION_", "TAINT_")) or name == "FINALIZER"
+    }
     limits = {"LABEL_VALUE", "LABEL_VALUE_LENGTH", "LABEL_KEY_LENGTH"}
     assert set(reasons.NODE_KEYS) == keys - limits
 

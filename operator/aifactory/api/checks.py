@@ -78,6 +78,27 @@ POOL_TAINTS: Final = (
 )
 
 
+# Pods that stood on a node when the taint came would be gone at once, whatever their budgets say.
+STANDING_TAINTS: Final = (
+    *POOL_TAINTS,
+    Rule(
+        "NoExecute evicts pods at once, so it is for startupTaints alone",
+        lambda taint: [taint.effect] if taint.effect == "NoExecute" else [],
+        "self.effect != 'NoExecute'",
+        "self.effect",
+        at=".effect",
+        at_apply=True,
+    ),
+)
+SYSTEM_RESOURCE: Final = Rule(
+    f"resource names of {', '.join(names.RESERVED_DOMAINS)} and their subdomains are not allowed",
+    lambda system: [it for it in [system.resource_name] if it is not None and names.is_reserved(it)],
+    f"!has(self.resourceName) || !{_cel_reserved('self.resourceName')}",
+    "self.resourceName",
+    at=".resourceName",
+)
+
+
 def name_rule(length: int) -> Rule:
     """Return the rule for a resource's own name: a DNS label of at most `length` characters."""
     return Rule(

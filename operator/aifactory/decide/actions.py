@@ -83,13 +83,9 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
     """Cordon, drain and delete what has to go; a unit counts until its last node is gone."""
     leaving = [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]
     going = [unit for units in assignment.go.values() for unit in units]
-    pods: dict[str, list[Evict]] = {}
-    for pod in case.world.pods:
-        pods.setdefault(pod.node, []).append(Evict(pod))
     drains: list[Action] = []
     rest: list[Action] = []
     for unit in sorted([*leaving, *going], key=lambda unit: unit.slot):
-        timeout = drain_timeout(case, unit)
         cause = _cause(case, unit)
         for node in unit.nodes:
             since = node.stamp.draining_since if node.stamp else None
@@ -98,14 +94,14 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
             if since is None or node.spared:
                 drains.append(Drain(node, since or now, cause))
                 continue
-            staying = pods.get(node.name, [])
-            late = now - since >= timeout
+            staying = case.pods_on.get(node.name, ())
+            late = now - since >= drain_timeout(case, unit, node)
             if staying and not late:
-                rest += [evict for evict in staying if not evict.pod.evicted]
+                rest += [Evict(pod) for pod in staying if not pod.evicted]
             elif node.out_of_service and unit.pool in case.index:
                 rest.append(Hold(node))
             else:
-                rest.append(Delete(node, tuple(evict.pod for evict in staying)))
+                rest.append(Delete(node, staying))
     # All that goes is marked before anything is gone: until then the marks tell what was decided.
     return [*drains, *rest]
 
