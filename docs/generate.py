@@ -237,7 +237,7 @@ a prefix, `.x` and a hash.
 
 A node also gets `topology.kubernetes.io/zone` (the factory), `topology.kubernetes.io/region` (`spec.region`,
 if given), `kubernetes.io/hostname` (its name), the labels of its system ([catalogue](catalogue.md)), and of
-the pool's `nodeLabels` and `nodeTaints` [what the site grants](../explanation/deciding.md#what-a-site-grants).
+the pool's labels and taints what [the site grants](../explanation/deciding.md#what-a-site-grants).
 """
 
 

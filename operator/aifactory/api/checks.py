@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # A typing error in one count must not fill the memory; the largest site known has 40,000 racks.
 MOST_INSTANCES: Final = 100_000
+# As many racks, of the largest system known.
+MOST_NODES: Final = 2_000_000
 # A thousand times the largest quota. The solver adds up the watts of thousands of sites in 62 bits.
 MOST_WATTS: Final = 10**15
 _DEEPEST: Final = 6  # names in a path
@@ -170,6 +172,19 @@ def too_many_racks(spec: "AIFactorySpec") -> list[int]:
     """Return the number of racks where it is above what one factory may have."""
     total = sum(group.count * instances(spec.power, group.domain) for group in spec.racks)
     return [total] if total > MOST_INSTANCES else []
+
+
+def too_many_nodes(spec: "AIFactorySpec") -> list[int]:
+    """Return the number of nodes in all racks where it is above what one factory may have."""
+    if any(incomplete_system(system) for system in spec.systems):
+        return []
+    systems, total = systems_of(spec), 0
+    for group in spec.racks:
+        if (system := systems.get(group.system)) is not None:
+            whole = system.unit == "Rack"
+            per_rack = system.nodes_per_rack if whole else group.nodes_per_rack or system.nodes_per_rack
+            total += per_rack * group.count * instances(spec.power, group.domain)
+    return [total] if total > MOST_NODES else []
 
 
 def too_many_watts(spec: "AIFactorySpec") -> list[int]:

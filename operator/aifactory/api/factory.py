@@ -273,6 +273,11 @@ class AIFactorySpec(Model):
             at=".racks",
         ),
         Rule(
+            f"all racks together may have at most {checks.MOST_NODES} nodes",
+            checks.too_many_nodes,
+            at=".racks",
+        ),
+        Rule(
             f"all racks together may draw at most {checks.MOST_WATTS} W, with their overhead",
             checks.too_many_watts,
             at=".racks",

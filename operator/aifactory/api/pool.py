@@ -115,7 +115,7 @@ class Factories(Model):
 class Taint(Model):
     """A taint that keeps other pods away."""
 
-    RULES: ClassVar = checks.POOL_TAINTS
+    RULES: ClassVar[tuple[Rule, ...]] = checks.POOL_TAINTS
 
     key: LabelKey
     """Key of the taint. Keys of aifactory.dev, kubernetes.io and k8s.io are not allowed."""
@@ -128,7 +128,7 @@ class Taint(Model):
 class NodeTaint(Taint):
     """A taint that standing nodes get too."""
 
-    RULES: ClassVar = checks.STANDING_TAINTS
+    RULES: ClassVar[tuple[Rule, ...]] = checks.STANDING_TAINTS
 
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
     """What happens to pods that do not tolerate it: NoSchedule or PreferNoSchedule. NoExecute would evict

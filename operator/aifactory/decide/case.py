@@ -4,17 +4,20 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.decide.fleet import Fleet, Unit
-from aifactory.decide.layout import Group, Instance, Layout
+from aifactory.decide.layout import Group, Instance, Layout, Slots
 from aifactory.decide.plan import Cause
 from aifactory.decide.world import Pod, PoolKey, Slot, World, key_of
 from aifactory_solver import Problem
 from aifactory_solver.problem import Bools, Ints
+
+_NONE: Final = Slots(0, 0)
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,7 @@ class Cell:
     system: str
     gpus: int
     group: Group | None  # None: takes nothing new
-    slots: tuple[tuple[int, int], ...] = ()  # usable ones of the group
-
-    @cached_property
-    def slot_set(self) -> frozenset[tuple[int, int]]:
-        """The same slots, to look one up."""
-        return frozenset(self.slots)
+    slots: Slots = _NONE  # usable ones of the group
 
 
 @dataclass(frozen=True)
