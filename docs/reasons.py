@@ -426,7 +426,7 @@ REASONS: Final = (
 WORDS: Final = frozenset(
     {
         *("AIFactory", "GPUPool", "True", "False", "Plan", "World", "Decision"),
-        *("Standing", "Leaving", "Held", "Spec"),
+        *("Standing", "Leaving", "Held", "Spec", "Slots"),
         *("Order", "Release", "Update", "Status", "Finalizer"),
         *("Training", "Inference", "DataProcessing"),
         *("NoSchedule", "NoExecute", "Numbers"),
