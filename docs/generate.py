@@ -208,12 +208,18 @@ An event is posted when the status or the reason of one of these conditions chan
 It is a Warning when the condition is now false. Events of an AIFactory are in the namespace `default`. An
 event that comes again is counted up.
 
-Statuses and events of a pool name no other tenant's pool.
+Statuses and events of a pool name no other tenant's pool, pod or budget. Events of an AIFactory name no
+tenant at all: [what tenants are told](../explanation/what-tenants-are-told.md).
 """
 
 
 def _nodes() -> str:
-    parts = (("LABEL_", "Labels"), ("ANNOTATION_", "Annotations"), ("FINALIZER", "Finalizer"))
+    parts = (
+        ("LABEL_", "Labels"),
+        ("ANNOTATION_", "Annotations"),
+        ("TAINT_", "Taint"),
+        ("FINALIZER", "Finalizer"),
+    )
     tables = "\n\n".join(
         f"## {title}\n\n"
         + _table(
@@ -233,8 +239,8 @@ a prefix, `.x` and a hash.
 {tables}
 
 A node also gets `topology.kubernetes.io/zone` (the factory), `topology.kubernetes.io/region` (`spec.region`,
-if given), `kubernetes.io/hostname` (its name), the labels of its system ([catalogue](catalogue.md)), and the
-pool's `nodeLabels` and `nodeTaints`.
+if given), `kubernetes.io/hostname` (its name), the labels of its system ([catalogue](catalogue.md)), and of
+the pool's labels and taints what [the site grants](../explanation/deciding.md#what-a-site-grants).
 """
 
 

@@ -245,6 +245,14 @@ REASONS: Final = (
     Reason(POOL, "Provisioned", "Provisioned=True", "All placed nodes exist."),
     Reason(
         POOL,
+        "PartlyAsWished",
+        "Provisioned=True",
+        "All placed nodes exist. The message has what a site does not grant: labels, taints that evict, time "
+        "to leave.",
+        "take it out of the spec, or ask the site's team for it",
+    ),
+    Reason(
+        POOL,
         "Preemption",
         "event only",
         "Nodes begin to drain, because a pool of higher priority needs their room.",
@@ -418,9 +426,10 @@ REASONS: Final = (
 WORDS: Final = frozenset(
     {
         *("AIFactory", "GPUPool", "True", "False", "Plan", "World", "Decision"),
-        *("Standing", "Leaving", "Held", "Spec"),
+        *("Standing", "Leaving", "Held", "Spec", "Slots"),
         *("Order", "Release", "Update", "Status", "Finalizer"),
         *("Training", "Inference", "DataProcessing"),
+        *("NoSchedule", "NoExecute", "Numbers"),
         *("Domain", "Fabric", "Factory", "None", "Rack", "Gross"),
     }
 )
@@ -456,5 +465,7 @@ NODE_KEYS: Final = {
     "ANNOTATION_TAINT_KEYS": "Keys of `spec.nodeTaints` that the operator set.",
     "ANNOTATION_LEADER": "Identity of the leader that ordered it. The API server compares it with the Lease.",
     "ANNOTATION_TERM": "The term that it was ordered in: the Lease's transitions. It is compared likewise.",
+    "TAINT_TENANT": "The pool's namespace, effect NoSchedule: keeps pods of others away. Not where the "
+    "factory has `sharedNodes: true`.",
     "FINALIZER": "On factories and pools: they go after their last node.",
 }

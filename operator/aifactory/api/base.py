@@ -100,6 +100,8 @@ FactoryName = Annotated[str, Field(max_length=names.FACTORY_NAME_LENGTH, pattern
 SystemName = Annotated[str, Field(max_length=40, pattern=names.DNS_LABEL)]
 LabelValue = Annotated[str, Field(max_length=names.LABEL_VALUE_LENGTH, pattern=names.LABEL_VALUE)]
 LabelKey = Annotated[str, Field(max_length=names.LABEL_KEY_LENGTH, pattern=names.QUALIFIED_NAME)]
+KeyPrefix = Annotated[str, Field(max_length=names.KEY_DOMAIN_LENGTH, pattern=names.KEY_PREFIX)]
+Seconds = Annotated[StrictInt, Field(ge=0, le=604_800)]  # up to a week
 ObjectName = Annotated[str, Field(min_length=1, max_length=253)]
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # A typing error in one count must not fill the memory; the largest site known has 40,000 racks.
 MOST_INSTANCES: Final = 100_000
+# As many racks, of the largest system known.
+MOST_NODES: Final = 2_000_000
 # A thousand times the largest quota. The solver adds up the watts of thousands of sites in 62 bits.
 MOST_WATTS: Final = 10**15
 _DEEPEST: Final = 6  # names in a path
@@ -75,6 +77,27 @@ POOL_TAINTS: Final = (
     ),
     _taint_rule(_RESERVED_TEXT, names.is_reserved, _cel_reserved("self.key")),
     _taint_rule(_SYSTEM_TEXT, lambda key: key in names.SYSTEM_KEYS, _cel_system("self.key")),
+)
+
+
+# Pods that stood on a node when the taint came would be gone at once, whatever their budgets say.
+STANDING_TAINTS: Final = (
+    *POOL_TAINTS,
+    Rule(
+        "NoExecute evicts pods at once, so it is for startupTaints alone",
+        lambda taint: [taint.effect] if taint.effect == "NoExecute" else [],
+        "self.effect != 'NoExecute'",
+        "self.effect",
+        at=".effect",
+        at_apply=True,
+    ),
+)
+SYSTEM_RESOURCE: Final = Rule(
+    f"resource names of {', '.join(names.RESERVED_DOMAINS)} and their subdomains are not allowed",
+    lambda system: [it for it in [system.resource_name] if it is not None and names.is_reserved(it)],
+    f"!has(self.resourceName) || !{_cel_reserved('self.resourceName')}",
+    "self.resourceName",
+    at=".resourceName",
 )
 
 
@@ -149,6 +172,19 @@ def too_many_racks(spec: "AIFactorySpec") -> list[int]:
     """Return the number of racks where it is above what one factory may have."""
     total = sum(group.count * instances(spec.power, group.domain) for group in spec.racks)
     return [total] if total > MOST_INSTANCES else []
+
+
+def too_many_nodes(spec: "AIFactorySpec") -> list[int]:
+    """Return the number of nodes in all racks where it is above what one factory may have."""
+    if any(incomplete_system(system) for system in spec.systems):
+        return []
+    systems, total = systems_of(spec), 0
+    for group in spec.racks:
+        if (system := systems.get(group.system)) is not None:
+            whole = system.unit == "Rack"
+            per_rack = system.nodes_per_rack if whole else group.nodes_per_rack or system.nodes_per_rack
+            total += per_rack * group.count * instances(spec.power, group.domain)
+    return [total] if total > MOST_NODES else []
 
 
 def too_many_watts(spec: "AIFactorySpec") -> list[int]:

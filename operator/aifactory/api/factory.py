@@ -13,10 +13,12 @@ from aifactory.api.base import (
     Count,
     Flag,
     InstancePath,
+    KeyPrefix,
     LabelValue,
     Model,
     Path,
     Rule,
+    Seconds,
     SystemName,
     list_map,
 )
@@ -217,6 +219,7 @@ class SystemSpec(Model):
             reason="FieldValueRequired",
         ),
         *checks.SYSTEM_LABELS,
+        checks.SYSTEM_RESOURCE,
     )
 
     name: SystemName
@@ -237,7 +240,9 @@ class SystemSpec(Model):
         str | None,
         Field(max_length=128, pattern=names.RESOURCE_NAME),
     ] = None
-    """Name of the GPU resource in a node's capacity, such as nvidia.com/gpu."""
+    """Name of the GPU resource in a node's capacity, such as nvidia.com/gpu. Names of aifactory.dev,
+    kubernetes.io and k8s.io are not allowed.
+    """
     node_labels: Annotated[dict[str, LabelValue], Field(max_length=32)] = Field(default_factory=dict)
     """Labels that each node of the system gets, such as nvidia.com/gpu.product. Keys of aifactory.dev,
     kubernetes.io and k8s.io are not allowed.
@@ -265,6 +270,11 @@ class AIFactorySpec(Model):
         Rule(
             f"all rack groups together may have at most {checks.MOST_INSTANCES} racks",
             checks.too_many_racks,
+            at=".racks",
+        ),
+        Rule(
+            f"all racks together may have at most {checks.MOST_NODES} nodes",
+            checks.too_many_nodes,
             at=".racks",
         ),
         Rule(
@@ -309,6 +319,33 @@ class AIFactorySpec(Model):
     maintenance: Annotated[dict[str, Maintenance], Field(max_length=64)] = Field(default_factory=dict)
     """The same by the instance's path, so that nobody's patch undoes another's: hall-3/row-1: {reason:
     feeder swap}. A patch with null ends it.
+    """
+    shared_nodes: Flag = False
+    """False: each node has the taint aifactory.dev/tenant from its first moment, with its pool's namespace
+    and the effect NoSchedule, so that only pods that tolerate it come. True: no such taint; the scheduler
+    puts pods of any namespace there, and they leave when the pool does. Default: false.
+    """
+    tenant_label_prefixes: Annotated[
+        tuple[KeyPrefix, ...], Field(max_length=64, json_schema_extra=LIST_SET)
+    ] = ()
+    """Prefixes that keys of a pool's nodeLabels may have here, such as example.com for example.com/team.
+    Others are left off the nodes, for agents and other tenants' pods go by them. Keys without a prefix are
+    always allowed. Default: none.
+    """
+    longest_drain_seconds: Seconds = 3600
+    """The most that a pool's drainTimeoutSeconds counts here. From 0 to 604800 (a week), default: 3600."""
+    shed_drain_seconds: Seconds = 600
+    """The most seconds that any pod has, from the cordon of its node, below a limit that is exceeded: so long
+    may the site be above it. From 0 to 604800 (a week), default: 600.
+    """
+    foreign_drain_seconds: Seconds = 600
+    """The fewest seconds that pods of other namespaces than the pool's have before they are deleted with a
+    node, whatever the pool says; but for shedDrainSeconds. From 0 to 604800 (a week), default: 600.
+    """
+    tell_tenants: Literal["Numbers", "Reason"] = "Numbers"
+    """What a pool that waits for this site is told: Numbers (the limit that binds, what is free below it and
+    what is missing, and whose room would do by priority) or the Reason alone, and the kind of domain. A pool
+    that may stand in several sites is told numbers where all of them tell them. Default: Numbers.
     """
     drain: Flag = False
     """True: take nothing new in the whole factory and empty it, in order. Default: false."""

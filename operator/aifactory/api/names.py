@@ -21,6 +21,8 @@ LABEL_POOL: Final = f"{GROUP}/pool"
 LABEL_POOL_NAMESPACE: Final = f"{GROUP}/pool-namespace"
 LABEL_OUT_OF_SERVICE: Final = f"{GROUP}/out-of-service"
 
+TAINT_TENANT: Final = f"{GROUP}/tenant"
+
 ANNOTATION_PATH: Final = f"{GROUP}/path"
 ANNOTATION_FABRIC: Final = f"{GROUP}/fabric-path"
 ANNOTATION_WATTS: Final = f"{GROUP}/unit-watts"
@@ -54,6 +56,7 @@ _NAME_PART = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_VALUE: Final = f"^({_NAME_PART})?$"
 QUALIFIED_NAME: Final = rf"^({_SEGMENT}(\.{_SEGMENT})*/)?{_NAME_PART}$"
 RESOURCE_NAME: Final = rf"^{_SEGMENT}(\.{_SEGMENT})*/{_NAME_PART}$"
+KEY_PREFIX: Final = rf"^{_SEGMENT}(\.{_SEGMENT})*$"
 
 # What each pattern means, for messages.
 MEANING: Final = {
@@ -62,6 +65,7 @@ MEANING: Final = {
     LABEL_VALUE: "a label value: at most 63 letters, digits, '-', '_' and '.', or empty",
     QUALIFIED_NAME: "a label key: NAME or DOMAIN/NAME, the name of at most 63 characters",
     RESOURCE_NAME: "a resource name: DOMAIN/NAME, the name of at most 63 characters",
+    KEY_PREFIX: "what stands before the '/' of a label key: lower-case names joined by '.'",
 }
 
 

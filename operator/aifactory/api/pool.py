@@ -17,6 +17,7 @@ from aifactory.api.base import (
     Path,
     Priority,
     Rule,
+    Seconds,
     SystemName,
     list_map,
 )
@@ -114,7 +115,7 @@ class Factories(Model):
 class Taint(Model):
     """A taint that keeps other pods away."""
 
-    RULES: ClassVar = checks.POOL_TAINTS
+    RULES: ClassVar[tuple[Rule, ...]] = checks.POOL_TAINTS
 
     key: LabelKey
     """Key of the taint. Keys of aifactory.dev, kubernetes.io and k8s.io are not allowed."""
@@ -122,6 +123,17 @@ class Taint(Model):
     """Value of the taint. Default: empty."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
     """What happens to pods that do not tolerate it: NoSchedule, PreferNoSchedule or NoExecute."""
+
+
+class NodeTaint(Taint):
+    """A taint that standing nodes get too."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = checks.STANDING_TAINTS
+
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+    """What happens to pods that do not tolerate it: NoSchedule or PreferNoSchedule. NoExecute would evict
+    pods that stand there, past all budgets, and is refused; where it stands from before it is not set.
+    """
 
 
 # For a startup taint s: it is one of nodeTaints too. To name it would cost more than the API server allows.
@@ -176,16 +188,19 @@ class GPUPoolSpec(Model):
     """How near to each other, or how far apart, the units stand. Default: anywhere."""
     factories: Factories = Factories()
     """Where the pool may stand. Default: in any factory."""
-    drain_timeout_seconds: Annotated[StrictInt, Field(ge=0, le=604800)] = 600
+    drain_timeout_seconds: Seconds = 600
     """Seconds from cordoning a node until it goes with the pods that are left, PodDisruptionBudget or
-    not. From 0 to 604800 (a week), default: 600.
+    not. From 0 to 604800 (a week), default: 600. A site may give less (longestDrainSeconds and
+    shedDrainSeconds of its AIFactory), and pods of other namespaces more (foreignDrainSeconds).
     """
     node_labels: Annotated[dict[str, LabelValue], Field(max_length=32)] = Field(default_factory=dict)
     """Labels for the pool's nodes; an edit reaches standing nodes too. Keys of aifactory.dev,
-    kubernetes.io and k8s.io, and keys that the operator sets, are not allowed.
+    kubernetes.io and k8s.io, and keys that the operator sets, are not allowed. Keys with any other prefix,
+    such as example.com/team, are set where the site allows it (tenantLabelPrefixes of its AIFactory), and
+    none that the site's system sets itself; the condition Provisioned tells what is left off.
     """
     node_taints: Annotated[
-        tuple[Taint, ...], Field(max_length=32, json_schema_extra=list_map("key", "effect"))
+        tuple[NodeTaint, ...], Field(max_length=32, json_schema_extra=list_map("key", "effect"))
     ] = ()
     """Taints for the pool's nodes; an edit reaches standing nodes too. One that somebody takes off a node
     stays off there.

@@ -102,7 +102,8 @@ def hold_patch() -> Object:
 
 def relabel_patch(obj: Object, change: Relabel) -> Object:
     """What brings the node `obj`, as it is now, up to date."""
-    labels: dict[str, str | None] = dict.fromkeys(change.stale_labels)
+    # What a pool had set in place of its site is the site's again.
+    labels = {key: change.wish.first_labels.get(key) for key in change.stale_labels}
     patch: Object = {
         "metadata": {
             "labels": labels | dict(change.wish.labels),

@@ -151,14 +151,20 @@ def _refused(obj: dict[str, Any], problems: Iterable[Problem]) -> Refused:
     return Refused(obj["kind"], known, message, status if isinstance(status, dict) else {})
 
 
+def _telling(factory: AIFactory) -> AIFactory:
+    """The factory as one that tells its numbers."""
+    spec = factory.spec.model_copy(update={"tell_tenants": "Numbers"})
+    return factory.model_copy(update={"spec": spec})
+
+
 def world_of(manifests: Manifests) -> World:
     """The world that manifests describe: their statuses are the present state.
 
-    Every backend can be planned for.
+    Every backend can be planned for, and who plans is told all numbers.
     """
     placed = tuple(claim for pool in manifests.pools for claim in claims_of(pool))
     return World(
-        factories=manifests.factories,
+        factories=tuple(map(_telling, manifests.factories)),
         pools=manifests.pools,
         claims=(*placed, *held_back(manifests.factories, manifests.pools)),
         refused=manifests.refused,

@@ -1,7 +1,11 @@
 """What is done now: the steps from the present towards the plan that keep every promise on the way."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
+from typing import Final
 
 from aifactory.api import names
 from aifactory.api.catalogue import systems_of
@@ -10,6 +14,7 @@ from aifactory.decide.assign import Assignment, minimum_units
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.guard import Guard, Name
+from aifactory.decide.layout import Slots
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.plan import (
     Action,
@@ -27,6 +32,8 @@ from aifactory.decide.releases import began, drain_timeout
 from aifactory.decide.wish import new_stamp, node_wish, readable, relabel, slots_of, standing_stamp
 from aifactory.decide.world import PoolKey, key_of
 
+# Nodes that are ordered at once: more than are made before the next cycle looks again, of some kB each.
+MOST_ORDERS: Final = 20_000
 DRAIN_POLL_SECONDS = 5.0  # pods are not watched while they leave; as often as `kubectl drain` asks
 
 
@@ -83,13 +90,9 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
     """Cordon, drain and delete what has to go; a unit counts until its last node is gone."""
     leaving = [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]
     going = [unit for units in assignment.go.values() for unit in units]
-    pods: dict[str, list[Evict]] = {}
-    for pod in case.world.pods:
-        pods.setdefault(pod.node, []).append(Evict(pod))
     drains: list[Action] = []
     rest: list[Action] = []
     for unit in sorted([*leaving, *going], key=lambda unit: unit.slot):
-        timeout = drain_timeout(case, unit)
         cause = _cause(case, unit)
         for node in unit.nodes:
             since, noted = began(node, now), node.stamp.draining_since if node.stamp else None
@@ -98,14 +101,14 @@ def _releases(case: Case, assignment: Assignment, now: datetime) -> list[Action]
             if since is None or node.spared or noted != since:
                 drains.append(Drain(node, since or now, cause))
                 continue
-            staying = pods.get(node.name, [])
-            late = now - since >= timeout
+            staying = case.pods_on.get(node.name, ())
+            late = now - since >= drain_timeout(case, unit, node)
             if staying and not late:
-                rest += [evict for evict in staying if not evict.pod.evicted]
+                rest += [Evict(pod) for pod in staying if not pod.evicted]
             elif node.out_of_service and unit.pool in case.index:
                 rest.append(Hold(node))
             else:
-                rest.append(Delete(node, tuple(evict.pod for evict in staying)))
+                rest.append(Delete(node, staying))
     # All that goes is marked before anything is gone: until then the marks tell what was decided.
     return [*drains, *rest]
 
@@ -170,7 +173,8 @@ def _orders(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
     """Order what the plan adds, as far as its power and its slots are free as observed.
 
     Highest priority first, minima before growth. A minimum is ordered all at once or not yet, so that no
-    pool is left with a part because something else took the rest meanwhile.
+    pool is left with a part because something else took the rest meanwhile. What is above `MOST_ORDERS` is
+    left to the next cycle, as if this one had been cut short there.
     """
     ledger = Ledger(case)
     open_slots = _OpenSlots(case)
@@ -185,9 +189,13 @@ def _orders(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
         with guard.about(Name("GPUPool", *key)):
             if first:
                 orders += _order(case, key, first, ledger, open_slots)
+        if len(orders) >= MOST_ORDERS:
+            return orders
         growth.append((key, rest))
     for key, cells in growth:
         for cell in cells:
+            if len(orders) >= MOST_ORDERS:
+                return orders
             with guard.about(Name("GPUPool", *key)):
                 orders += _order(case, key, [cell], ledger, open_slots)
     return orders
@@ -209,11 +217,12 @@ def _order(
         open_slots.give_back(cells, slots)
         return []
     pool = case.pools[case.index[key]]
-    factories = {f.metadata.name: f for f in case.world.factories}
     orders: list[Action] = []
     for cell_index, (rack, slot) in zip(cells, slots, strict=True):
+        if len(orders) >= MOST_ORDERS:
+            break
         cell = case.cells[cell_index]
-        factory = factories[cell.factory]
+        factory = case.sites[cell.factory]
         path = case.layouts[cell.factory].instances[cell.instance].path
         system = cell.group.system if cell.group else None
         for place in slots_of(cell, path, rack, slot):
@@ -223,7 +232,7 @@ def _order(
 
 
 class _OpenSlots:
-    """Slots in which no node of any unit is, lowest first."""
+    """Slots in which no node of any unit is, lowest first; each is given once."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -231,24 +240,31 @@ class _OpenSlots:
         for unit in case.fleet.units:
             place = (unit.slot.factory, unit.slot.path, unit.slot.system)
             self.taken.setdefault(place, set()).add((unit.slot.rack, unit.slot.slot))
-        self.free: dict[int, list[tuple[int, int]]] = {}
+        self.left: dict[int, int] = {}
+        self.free: dict[int, Iterator[tuple[int, int]]] = {}
 
-    def _of(self, cell: int) -> list[tuple[int, int]]:
-        if cell not in self.free:
-            it = self.case.cells[cell]
-            path = self.case.layouts[it.factory].instances[it.instance].path
-            taken = self.taken.get((it.factory, path, it.system), set())
-            self.free[cell] = [slot for slot in it.slots if slot not in taken]
-        return self.free[cell]
+    def _of(self, cell: int) -> Slots:
+        it = self.case.cells[cell]
+        path = self.case.layouts[it.factory].instances[it.instance].path
+        return it.slots.without(self.taken.get((it.factory, path, it.system), set()))
 
     def take(self, cells: list[int]) -> list[tuple[int, int]] | None:
         """One slot in each of the cells, None if some is not there yet."""
-        if any(len(self._of(cell)) < cells.count(cell) for cell in set(cells)):
+        wanted = Counter(cells)
+        for cell in wanted.keys() - self.free.keys():
+            slots = self._of(cell)
+            self.left[cell], self.free[cell] = len(slots), iter(slots)
+        if any(self.left[cell] < count for cell, count in wanted.items()):
             return None
-        return [self._of(cell).pop(0) for cell in cells]
+        for cell, count in wanted.items():
+            self.left[cell] -= count
+        return [next(self.free[cell]) for cell in cells]
 
     def give_back(self, cells: list[int], slots: list[tuple[int, int]]) -> None:
-        """Return slots that were taken."""
+        """Return slots that were taken last."""
+        back: dict[int, list[tuple[int, int]]] = {}
         for cell, slot in zip(cells, slots, strict=True):
-            self._of(cell).append(slot)
-            self._of(cell).sort()
+            back.setdefault(cell, []).append(slot)
+        for cell, its in back.items():
+            self.left[cell] += len(its)
+            self.free[cell] = chain(its, self.free[cell])

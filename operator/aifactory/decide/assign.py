@@ -9,7 +9,6 @@ from itertools import chain
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
 from aifactory.decide.goes_first import by_worth
-from aifactory.decide.ledger import Ledger
 from aifactory.decide.releases import overdue
 from aifactory.decide.world import PoolKey, Slot, key_of
 from aifactory_solver import Solution
@@ -86,8 +85,7 @@ def _leave_last(
     homeless = [p for p in homeless if case.pools[case.index[p]].spec.gpus]
     if not homeless:
         return {}
-    ledger = Ledger(case)
-    homeless = [p for p in homeless if not any(ledger.exceeded(ledger.domain_of(case, u)) for u in go[p])]
+    homeless = [p for p in homeless if not any(case.is_exceeded(unit.slot) for unit in go[p])]
     from_where = {unit.slot.factory for p in homeless for unit in go[p]}
     others = [unit for p in leaving_rows - set(homeless) for unit in go.get(p, ())]
     leaving = [u for u in case.fleet.units if u.state is State.LEAVING and u.slot.factory not in case.locked]

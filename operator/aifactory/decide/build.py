@@ -8,7 +8,7 @@ import numpy as np
 from aifactory.decide.case import Case, Cell
 from aifactory.decide.energy import per_day
 from aifactory.decide.fleet import State, Unit, muster
-from aifactory.decide.layout import Group, Instance, Layout, lay_out
+from aifactory.decide.layout import Group, Instance, Layout, Slots, lay_out
 from aifactory.decide.standing import known_stamps
 from aifactory.decide.tenants import Row, bools, ints, place_arrays, standing_arrays, wish_arrays
 from aifactory.decide.world import Slot, World, key_of
@@ -173,19 +173,19 @@ class _Builder:
                     )
                 )
 
-    def _usable(self, factory: str, group: Group) -> tuple[tuple[int, int], ...]:
+    def _usable(self, factory: str, group: Group) -> Slots:
         """The group's slots that no stray, held, fixed or differently shaped unit sits in."""
         path = self.layouts[factory].instances[group.instance].path
-        blocked_racks, blocked = set(), set()
+        blocked = set[tuple[int, int]]()
         for unit in self._in_group(factory, path, group.system.name):
             alike = (unit.slot.slot == 0) == (group.system.unit == "Rack")
             if not alike:
-                blocked_racks.add(unit.slot.rack)
+                blocked |= {(unit.slot.rack, slot) for slot in range(group.nodes_per_rack + 1)}
             elif self._is_fixed(unit) or unit.out_of_service or unit.gpus != group.system.gpus_per_unit:
                 blocked.add((unit.slot.rack, unit.slot.slot))
         for slot in self.shut.get((factory, path, group.system.name), ()):
             blocked |= {(slot.rack, slot.slot), (slot.rack, 0)}
-        return tuple(s for s in group.slots if s not in blocked and s[0] not in blocked_racks)
+        return group.slots.without(blocked)
 
     def _in_group(self, factory: str, path: str, system: str) -> list[Unit]:
         if not hasattr(self, "_by_group"):
@@ -207,9 +207,11 @@ class _Builder:
     def _cell_arrays(self, systems: list[tuple[str, int]]) -> dict[str, Any]:
         number = {system: i for i, system in enumerate(systems)}
         cost, carbon, watts, units = [], [], [], []
+        energy: dict[tuple[str, int], tuple[int, int]] = {}
         for c, cell in enumerate(self.cells):
             unit_watts = max(1, (cell.group.unit_watts if cell.group else None) or 1)
-            money, grams = self._energy(cell.factory, unit_watts)
+            alike = (cell.factory, unit_watts)
+            money, grams = energy[alike] = energy.get(alike) or self._energy(*alike)
             cost.append(money)
             carbon.append(grams)
             watts.append(unit_watts)
@@ -265,7 +267,7 @@ class _Builder:
         if g is None:
             return None
         cell = self.main[unit.slot.factory, g]
-        if (unit.slot.rack, unit.slot.slot) not in self.cells[cell].slot_set:
+        if (unit.slot.rack, unit.slot.slot) not in self.cells[cell].slots:
             return None
         return cell if self.cells[cell].gpus == unit.gpus else None
 

@@ -4,15 +4,20 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
+from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.decide.fleet import Fleet, Unit
-from aifactory.decide.layout import Group, Instance, Layout
+from aifactory.decide.layout import Group, Instance, Layout, Slots
 from aifactory.decide.plan import Cause
-from aifactory.decide.world import PoolKey, Slot, World, key_of
+from aifactory.decide.world import Pod, PoolKey, Slot, World, key_of
 from aifactory_solver import Problem
+from aifactory_solver.problem import Bools, Ints
+
+_NONE: Final = Slots(0, 0)
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,7 @@ class Cell:
     system: str
     gpus: int
     group: Group | None  # None: takes nothing new
-    slots: tuple[tuple[int, int], ...] = ()  # usable ones of the group
-
-    @cached_property
-    def slot_set(self) -> frozenset[tuple[int, int]]:
-        """The same slots, to look one up."""
-        return frozenset(self.slots)
+    slots: Slots = _NONE  # usable ones of the group
 
 
 @dataclass(frozen=True)
@@ -98,18 +98,63 @@ class Case:
         stays = ~problem.row_leave | problem.row_locked
         watts = np.where(stays, problem.row_units * problem.row_watts, 0)
         np.add.at(load, problem.cell_domain[problem.row_cell], watts)
-        for domain in range(problem.domains - 1, -1, -1):  # parents come before their children
-            if problem.parent[domain] >= 0:
-                load[problem.parent[domain]] += load[domain]
-        over = load > problem.limit
-        for domain in range(problem.domains):
-            if problem.parent[domain] >= 0:
-                over[domain] |= over[problem.parent[domain]]
+        over = self._below(self._summed(load) > problem.limit)
         limited = over[problem.cell_domain[problem.row_cell]] | (problem.displaced[problem.row_pool] > 0)
         found: dict[PoolKey, Cause] = {}
         for rows, cause in ((limited, Cause.POWER_LIMIT), (problem.row_leave, Cause.OUT_OF_SERVICE)):
             found |= {key_of(self.pools[p]): cause for p in np.unique(problem.row_pool[rows]).tolist()}
         return found
+
+    @cached_property
+    def committed(self) -> Ints:
+        """(D,) watts of every unit and stray that is there, in its domain and in all above it."""
+        watts = np.zeros(self.problem.domains, dtype=np.int64)
+        for factory, path, its in (
+            *((unit.slot.factory, unit.slot.path, unit.watts) for unit in self.fleet.units),
+            *((stray.factory, stray.path, stray.watts) for stray in self.fleet.strays),
+        ):
+            watts[self.domain_at(factory, path)] += its
+        return self._summed(watts)
+
+    @cached_property
+    def exceeded(self) -> Bools:
+        """(D,) whether a domain, or one above it, carries more than its limit."""
+        return self._below(self.committed > self.problem.limit)
+
+    def is_exceeded(self, slot: Slot) -> bool:
+        """Whether a limit above a slot is exceeded."""
+        return bool(self.exceeded[self.domain_at(slot.factory, slot.path)])
+
+    def domain_at(self, factory: str, path: str) -> int:
+        """The domain of a path; the nearest above it that is left where the spec dropped it."""
+        return self.first_domain[factory] + self.layouts[factory].nearest(path)
+
+    def _summed(self, watts: Ints) -> Ints:
+        """What hangs on each domain, counted in all above it too."""
+        for domain in range(self.problem.domains - 1, -1, -1):  # parents come before their children
+            if self.problem.parent[domain] >= 0:
+                watts[self.problem.parent[domain]] += watts[domain]
+        return watts
+
+    def _below(self, marked: Bools) -> Bools:
+        """What is marked, and all below it."""
+        for domain in range(self.problem.domains):
+            if self.problem.parent[domain] >= 0:
+                marked[domain] |= marked[self.problem.parent[domain]]
+        return marked
+
+    @cached_property
+    def pods_on(self) -> Mapping[str, tuple[Pod, ...]]:
+        """By node: the pods that have to leave it, where somebody has looked."""
+        found: dict[str, list[Pod]] = defaultdict(list)
+        for pod in self.world.pods:
+            found[pod.node].append(pod)
+        return {node: tuple(pods) for node, pods in found.items()}
+
+    @cached_property
+    def sites(self) -> Mapping[str, AIFactory]:
+        """All factories that make sense, by name."""
+        return {factory.metadata.name: factory for factory in self.world.factories}
 
     @cached_property
     def blocked(self) -> dict[tuple[str, int], int]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from aifactory.api.conditions import Condition
 from aifactory.decide.words import cut
@@ -17,6 +17,15 @@ class Verdict:
     status: bool | None  # None: unknown
     reason: str
     message: str = ""
+    told: str = ""  # what events say instead, where others may read them
+
+
+class Said(NamedTuple):
+    """The end of a verdict: why, and what events say instead where others may read them."""
+
+    reason: str
+    message: str
+    told: str = ""
 
 
 def conditions(

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from aifactory.decide.actions import DRAIN_POLL_SECONDS, act
+from aifactory.decide.actions import DRAIN_POLL_SECONDS, MOST_ORDERS, act
 from aifactory.decide.adopted import adopt, resumed
 from aifactory.decide.assign import assign
 from aifactory.decide.build import build
@@ -28,6 +28,7 @@ from aifactory.decide.plan import (
     Drain,
     Evict,
     Hold,
+    Order,
     Placing,
     Plan,
 )
@@ -39,6 +40,7 @@ from aifactory_solver import Solution, check, gpus_by_pool
 from aifactory_solver.collector import paused
 from aifactory_solver.problem import Wrong
 
+ORDER_AGAIN_SECONDS = 1.0  # where more is to be ordered than one cycle may
 STRANGER_POLL_SECONDS = 60.0  # nodes that are not ours are not watched, and one of them may go
 _NONE = Reasons()
 
@@ -213,6 +215,8 @@ def _again_after(case: Case, actions: tuple[Action, ...], now: datetime) -> floa
     releases = any(isinstance(action, CallOff | Drain | Evict | Hold | Delete) for action in actions)
     if releases or any(unit.slot.factory not in case.locked for unit in leaving):
         due.append(DRAIN_POLL_SECONDS)
+    if sum(isinstance(action, Order) for action in actions) >= MOST_ORDERS:
+        due.append(ORDER_AGAIN_SECONDS)
     if any(stray.stranger for stray in case.fleet.strays):
         due.append(STRANGER_POLL_SECONDS)
     for unit in case.fleet.units:

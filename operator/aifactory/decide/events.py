@@ -8,6 +8,7 @@ from aifactory.decide.case import Case
 from aifactory.decide.conditions import reason_of
 from aifactory.decide.plan import Action, CallOff, Cause, Delete, Drain, Event, StatusWrite
 from aifactory.decide.refused import REASONS
+from aifactory.decide.releases import refusal
 from aifactory.decide.words import counted, listed
 from aifactory.decide.world import PoolKey
 
@@ -32,7 +33,8 @@ def transitions(
         news = was[0] != "" or needs_somebody
         if was == (status, reason) or not news or (kind != "Ready" and was[0] == status == "True"):
             continue
-        message = next(condition["message"] for condition in now if condition["type"] == kind)
+        said = next(condition["message"] for condition in now if condition["type"] == kind)
+        message = write.told.get(kind, said)
         warning = (status == "False" and alarming) or reason in REASONS
         event = Event(write.kind, write.namespace, write.name, reason, message, warning=warning)
         events.setdefault(reason, event)
@@ -65,8 +67,8 @@ def release_events(case: Case, actions: Iterable[Action]) -> tuple[Event, ...]:
         for pool, nodes in kept.items()
     ]
     for pool, nodes in timed_out.items():
-        said = next((case.world.refusals[node] for node in nodes if node in case.world.refusals), "")
-        why_not = said or "they did not leave in time"
+        said = (refusal(case, node, pool.namespace) for node in nodes if node in case.world.refusals)
+        why_not = next(said, "they did not leave in time")
         message = f"Deleted with their pods after the drain timeout: {_listed(nodes)}: {why_not}"
         events.append(Event("GPUPool", *pool, "DrainTimedOut", message, warning=True))
     return tuple(events)

@@ -13,7 +13,7 @@ from aifactory.decide.adopted import question
 from aifactory.decide.case import Case
 from aifactory.decide.fair import in_turns
 from aifactory.decide.guard import Guard, Name
-from aifactory.decide.why import Why, plain, searched
+from aifactory.decide.why import Why, plain, searched, told
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Solution, digest
 
@@ -43,7 +43,7 @@ class Reasons:
     def of(self, case: Case, key: PoolKey) -> Why | None:
         """The last reason that was worked out for a pool's present spec, if there is any."""
         said = self.said.get(key)
-        return said.why if said is not None and said.spec == _spec(case, key) else None
+        return told(case, key, said.why) if said is not None and said.spec == _spec(case, key) else None
 
 
 def always() -> bool:

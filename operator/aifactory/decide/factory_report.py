@@ -12,7 +12,7 @@ from aifactory.api.quantity import show_power
 from aifactory.decide import refused
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
-from aifactory.decide.conditions import Verdict, conditions
+from aifactory.decide.conditions import Said, Verdict, conditions
 from aifactory.decide.energy import energy_status
 from aifactory.decide.fleet import State, Unit, out_of_use
 from aifactory.decide.layout import smallest_unit
@@ -97,7 +97,8 @@ def factory_status(
     if energy := energy_status(factory.spec, sum(p.watts for p in here)):
         status["energy"] = energy
     first_sight = factory.status.observed_generation != meta.generation
-    return StatusWrite("AIFactory", "", name, status, first=first_sight or claim.nodes > 0)
+    told = {verdict.type: verdict.told for verdict in verdicts if verdict.told}
+    return StatusWrite("AIFactory", "", name, status, first=first_sight or claim.nodes > 0, told=told)
 
 
 def _tightest(case: Case, name: str, ledger: Ledger) -> list[dict[str, Any]]:
@@ -147,7 +148,7 @@ def _verdicts(
         planned = Verdict("Ready", True, "AsPlanned", "Everything here is as planned.")
         ready = paused if factory.spec.paused else planned
     else:
-        ready = Verdict("Ready", False, within.reason, within.message)
+        ready = Verdict("Ready", False, within.reason, within.message, within.told)
     verdicts = [ready, within]
     ordered = claim.nodes if failure is None else 0  # what is refused is only tried
     starting = ordered + sum(not n.ready and now - n.created < SLOW_START for u in units for n in u.nodes)
@@ -181,35 +182,36 @@ def _within_limits(
             "WithinLimits", False, "Paused", f"{message}; the factory is paused, so nothing is shed."
         )
     if hindered := hindrance(case, going, now):
-        return Verdict("WithinLimits", False, hindered[0], f"{message}; {hindered[1]}")
+        told = f"{message}; {hindered.told}"
+        return Verdict("WithinLimits", False, hindered.reason, f"{message}; {hindered.message}", told)
     if going:
         return Verdict("WithinLimits", False, "Shedding", f"{message}; units are being released.")
     return Verdict("WithinLimits", False, "OverLimit", f"{message}; nothing is left there to shed.")
 
 
-def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[str, str]]:
-    """(reason, message) of everything that needs somebody's action."""
+def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[Said]:
+    """Everything that needs somebody's action."""
     name, layout = factory.metadata.name, case.layouts[factory.metadata.name]
-    found: list[tuple[str, str]] = []
+    found: list[Said] = []
     if case.world.resources_going:
         found.append(
-            ("ResourcesGoing", "Our own resource definitions are being deleted: nothing is changed.")
+            Said("ResourcesGoing", "Our own resource definitions are being deleted: nothing is changed.")
         )
     if name in case.world.unknown:
         found.append(
-            ("Unknown", "The backend cannot be listed: nothing is changed, power counts as last seen.")
+            Said("Unknown", "The backend cannot be listed: nothing is changed, power counts as last seen.")
         )
     if not set(factory.spec.backend.given()) <= case.world.backends:
         given = ", ".join(factory.spec.backend.given())
         found.append(
-            (
+            Said(
                 "BackendNotSupported",
                 f"This version cannot drive {given}, only {', '.join(sorted(case.world.backends))}.",
             )
         )
     if factory.metadata.deletion_timestamp is not None and units:
         found.append(
-            (
+            Said(
                 "Deleting",
                 f"Still here: {counted(len(units), 'unit')}; set spec.drain: true to empty the factory.",
             )
@@ -217,7 +219,7 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
     systems = systems_of(factory.spec)
     unknown = sorted({racks.system for racks in factory.spec.racks if racks.system not in systems})
     if unknown:
-        found.append(("UnknownSystem", f"No such system: {listed(unknown)}. Define it in spec.systems."))
+        found.append(Said("UnknownSystem", f"No such system: {listed(unknown)}. Define it in spec.systems."))
     limited = [it.domain for it in factory.spec.power.limits]
     nowhere = {
         "spec.power.limits": [path for path in limited if names.canonical(path) not in layout.by_path],
@@ -225,11 +227,11 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
     }
     if parts := [f"{field}: {listed(paths)}" for field, paths in nowhere.items() if paths]:
         allowed = "allowed are instances of a domain; all else is followed."
-        found.append(("UnknownInstance", f"Found {'; '.join(parts)}; {allowed}"))
+        found.append(Said("UnknownInstance", f"Found {'; '.join(parts)}; {allowed}"))
     quota, smallest = layout.instances[0].limit, smallest_unit(layout)
     if 0 < quota < smallest:
         found.append(
-            (
+            Said(
                 "QuotaTooSmall",
                 f"The quota carries {quota} W of IT power, and the smallest unit draws {smallest} W: nothing "
                 "can stand here. 100M is 100 MW; 0 is an outage.",
@@ -237,20 +239,21 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
         )
     strays = sorted(node.name for node in case.fleet.strays if node.factory == name and not node.stranger)
     if strays:
-        found.append(("Stray", f"Nodes with our labels in no slot of ours: {listed(strays)}."))
+        found.append(Said("Stray", f"Nodes with our labels in no slot of ours: {listed(strays)}."))
     lost = sorted({str(u.pool) for u in units if u.state is State.HELD and u.pool is not None})
     if lost:
         found.append(
-            (
+            Said(
                 "PoolsLost",
                 "Units stand for pools that went with their resource definition; apply them again: "
                 f"{listed(lost)}.",
+                f"Units stand for {counted(len(lost), 'pool')} that went with their resource definition.",
             )
         )
     taken = sorted(node.name for node in case.fleet.strays if node.factory == name and node.stranger)
     if taken:
         found.append(
-            (
+            Said(
                 "NameTaken",
                 "Nodes that are not ours have the names of slots here, which are not used and count their "
                 f"power: {listed(taken)}.",
@@ -264,10 +267,12 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[tuple[s
     ]
     if gone:
         where = sorted({f"{u.slot.path or name} ({u.slot.system}) of {u.pool}" for u in gone})
+        lacks = f"The spec has no rack for {counted(len(gone), 'unit')} here"
         found.append(
-            (
+            Said(
                 "InTheWay",
-                f"The spec has no rack for {counted(len(gone), 'unit')} here: {listed(where)}.",
+                f"{lacks}: {listed(where)}.",
+                f"{lacks}.",
             )
         )
     return found

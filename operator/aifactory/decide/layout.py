@@ -1,6 +1,7 @@
 """A factory's spec spread out: every domain instance and every rack group that hangs on one."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from aifactory.api import names
@@ -26,6 +27,37 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class Slots:
+    """(rack, slot) of each unit of a rack group, lowest first; slot 0 is a whole rack.
+
+    They are counted, and never spread out: a group may have millions.
+    """
+
+    racks: int
+    per_rack: int  # 0: a rack is provisioned as a whole
+    shut: frozenset[tuple[int, int]] = frozenset()  # that are left out
+
+    def __len__(self) -> int:
+        return self.racks * max(1, self.per_rack) - len(self.shut)
+
+    def __contains__(self, place: tuple[int, int]) -> bool:
+        return self._has(*place) and place not in self.shut
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for rack in range(1, self.racks + 1):
+            for slot in range(1, self.per_rack + 1) if self.per_rack else (0,):
+                if (rack, slot) not in self.shut:
+                    yield rack, slot
+
+    def without(self, taken: Iterable[tuple[int, int]]) -> "Slots":
+        """The same without some of them, and without what else is named."""
+        return replace(self, shut=self.shut | {place for place in taken if self._has(*place)})
+
+    def _has(self, rack: int, slot: int) -> bool:
+        return 1 <= rack <= self.racks and (1 <= slot <= self.per_rack if self.per_rack else slot == 0)
+
+
+@dataclass(frozen=True)
 class Group:
     """The racks of one system on one domain instance."""
 
@@ -37,16 +69,13 @@ class Group:
     unit_watts: int | None  # with overhead; None: no figure is known, so nothing is placed
 
     @property
-    def slots(self) -> tuple[tuple[int, int], ...]:
-        """(rack, slot) of each unit; slot 0 is a whole rack."""
-        if self.system.unit == "Rack":
-            return tuple((rack, 0) for rack in range(1, self.racks + 1))
-        return tuple((r, s) for r in range(1, self.racks + 1) for s in range(1, self.nodes_per_rack + 1))
+    def slots(self) -> Slots:
+        """Where its units are."""
+        return Slots(self.racks, 0 if self.system.unit == "Rack" else self.nodes_per_rack)
 
     def has(self, rack: int, slot: int) -> bool:
         """Whether the group has a unit there."""
-        whole = self.system.unit == "Rack"
-        return 1 <= rack <= self.racks and (slot == 0 if whole else 1 <= slot <= self.nodes_per_rack)
+        return (rack, slot) in self.slots
 
 
 @dataclass(frozen=True)
@@ -136,6 +165,7 @@ def lay_out(factory: AIFactory) -> Layout:
         system = systems.get(racks.system)
         if system is None:
             continue
+        draws = unit_watts(system, spec.power.overhead_percent)
         for i in at_level[racks.domain]:
             fabric = i
             while instances[fabric].level != racks.fabric_path:
@@ -147,7 +177,7 @@ def lay_out(factory: AIFactory) -> Layout:
                     system=system,
                     racks=racks.count,
                     nodes_per_rack=racks.nodes_per_rack or system.nodes_per_rack,
-                    unit_watts=unit_watts(system, spec.power.overhead_percent),
+                    unit_watts=draws,
                 )
             )
     groups.sort(key=lambda g: (g.instance, g.system.name))

@@ -142,6 +142,8 @@ class StatusWrite:
     name: str
     status: Mapping[str, Any]
     first: bool = False  # before any order: a new generation's limits come into force, or orders are claimed
+    # By condition: what events say instead of its message, which names what not all who read them may know.
+    told: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from aifactory.decide import refused
 from aifactory.decide.actions import completable
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
-from aifactory.decide.conditions import Verdict, conditions
+from aifactory.decide.conditions import Said, Verdict, conditions
 from aifactory.decide.fleet import State, Unit, out_of_use
+from aifactory.decide.granted import left_off
 from aifactory.decide.places import placements_status
 from aifactory.decide.plan import SLOW_START, Placing, StatusWrite
 from aifactory.decide.releases import FINAL, hindrance
@@ -38,7 +39,8 @@ class PoolFacts:
     no_longer_matches: bool  # stands where its factory's changed spec no longer fits it
     advice: str  # what would be done if nothing were paused
     stuck: tuple[str, str] | None  # (reason, message): something is missing or has to go, and nothing is done
-    hindered: tuple[str, str] | None  # (reason, message): what holds up a release
+    left_off: str  # what its sites do not grant of its wish
+    hindered: Said | None  # what holds up a release
     refused: Failure | None  # a write that it waits for, and that fails again and again
 
     @property
@@ -94,7 +96,8 @@ def pool_facts(
         no_longer_matches=misfit and not changed,
         advice=advice,
         stuck=_stuck(case, pool, stuck) if stuck else None,
-        hindered=hindrance(case, going, now),
+        left_off=left_off(pool, case.world.factories, placings),
+        hindered=hindrance(case, going, now, reader=key.namespace),
         refused=refused.of_pool(case, key, placings),
     )
 
@@ -201,8 +204,8 @@ def _ready(facts: PoolFacts) -> Verdict:
         return Verdict("Ready", False, "Deleting", f"Being released: {counted(facts.going, 'unit')}.")
     if facts.ready >= minimum:
         if facts.refused:
-            reason, message = refused.reason(facts.refused)
-            return Verdict("Ready", True, reason, f"{numbers} {message}")
+            why = refused.reason(facts.refused)
+            return Verdict("Ready", True, why.reason, f"{numbers} {why.message}")
         if facts.placed < wish:
             return Verdict("Ready", True, "PartlyPlaced", numbers)
         return Verdict("Ready", True, "Ready", numbers)
@@ -264,7 +267,10 @@ def _provisioned(facts: PoolFacts) -> Verdict:
         return Verdict("Provisioned", False, "Ordering", f"{nodes - facts.ordered} of {nodes} nodes exist.")
     if not nodes and facts.pool.spec.gpus:
         return Verdict("Provisioned", False, "NothingPlaced", "No node is placed.")
-    return Verdict("Provisioned", True, "Provisioned", f"{nodes} of {nodes} nodes exist.")
+    numbers = f"{nodes} of {nodes} nodes exist."
+    if facts.left_off:
+        return Verdict("Provisioned", True, "PartlyAsWished", f"{numbers} {facts.left_off}")
+    return Verdict("Provisioned", True, "Provisioned", numbers)
 
 
 def _under_way(facts: PoolFacts) -> tuple[str, str]:
@@ -276,7 +282,7 @@ def _under_way(facts: PoolFacts) -> tuple[str, str]:
     if facts.hindered:
         parts.append(facts.hindered[1])
     if facts.refused:
-        why, message = refused.reason(facts.refused)
+        why, message, _ = refused.reason(facts.refused)
         return why, " ".join([*parts, message])
     reason = facts.hindered[0] if facts.hindered else "Ordering" if facts.ordered else "Releasing"
     return reason, " ".join(parts)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from aifactory.decide.case import Case
+from aifactory.decide.conditions import Said
 from aifactory.decide.plan import Placing
 from aifactory.decide.world import Failure, PoolKey, Written
 
@@ -12,8 +13,8 @@ _STALLED = 3  # tries after which nothing counts as under way
 REASONS = (*REASON.values(), _ANY)
 
 
-def reason(failure: Failure) -> tuple[str, str]:
-    """(reason, message) of a failure."""
+def reason(failure: Failure) -> Said:
+    """The reason of a failure. The API server's words about a release may name pods of anybody."""
     what = {
         Written.ORDER: f"Nodes cannot be ordered in {failure.factory}",
         Written.RELEASE: f"Node {failure.node} cannot be released",
@@ -21,7 +22,9 @@ def reason(failure: Failure) -> tuple[str, str]:
         Written.STATUS: f"Nothing is ordered in {failure.factory}: its status cannot be written",
         Written.FINALIZER: f"The finalizer of {failure.factory or 'the pool'} cannot be changed",
     }[failure.what]
-    return REASON.get(failure.what, _ANY), f"{what}: {failure.message}"
+    message = f"{what}: {failure.message}"
+    told = f"{what}." if failure.what is Written.RELEASE else message
+    return Said(REASON.get(failure.what, _ANY), message, told)
 
 
 def is_final(failure: Failure | None) -> bool:

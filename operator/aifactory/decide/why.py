@@ -32,6 +32,7 @@ class Why:
     short_watts: int = 0
     short_units: int = 0
     held_by_priority: int | None = None
+    unnumbered: str = ""  # the message without a number of any site, where it has such
 
     def wire(self) -> dict[str, object]:
         """As status.waiting has it."""
@@ -91,8 +92,20 @@ def plain(case: Case, key: PoolKey) -> Why | None:
 
 def searched(case: Case, explainer: Explainer, key: PoolKey) -> Why:
     """Why a pool does not get what it wishes for: the limits and slots that it lacks."""
-    shortage = explainer.explain(case.index[key])
-    return _held(_short(case, shortage, case.pools[case.index[key]]), shortage)
+    pool, shortage = case.pools[case.index[key]], explainer.explain(case.index[key])
+    if hopeless := _hopeless(case, shortage, pool):
+        return hopeless
+    reason = _short(case, shortage)
+    return _held(replace(reason, unnumbered=_unnumbered(case, reason, shortage)), shortage)
+
+
+def told(case: Case, key: PoolKey, reason: Why) -> Why:
+    """What the pool is told of its reason now: no number where a site that it may stand in tells none."""
+    pool = case.pools[case.index[key]]
+    sites = (factory.spec for factory in case.world.factories if allows(pool, factory))
+    if not reason.unnumbered or all(site.tell_tenants == "Numbers" for site in sites):
+        return reason
+    return Why(reason.reason, reason.unnumbered, reason.factory)
 
 
 def _domain_of(pool: GPUPool) -> str | None:
@@ -141,18 +154,37 @@ def _shut(case: Case, pool: GPUPool, allowed: set[str]) -> Why | None:
     )
 
 
-def _short(case: Case, shortage: Shortage, pool: GPUPool) -> Why:
-    system = case.systems[shortage.system][0] if shortage.system >= 0 else " or ".join(pool.spec.systems)
+def _hopeless(case: Case, shortage: Shortage, pool: GPUPool) -> Why | None:
+    """What the pool's own spec rules out, whatever room there is."""
     if shortage.system < 0:
-        return Why("NeverFits", f"No rack of {system} is open to the pool in the system that it stands on.")
+        names = " or ".join(pool.spec.systems)
+        return Why("NeverFits", f"No rack of {names} is open to the pool in the system that it stands on.")
     spread = pool.spec.topology.spread
-    gpus = case.systems[shortage.system][1]
+    system, gpus = case.systems[shortage.system]
     if spread and -(-pool.spec.gpus // gpus) < spread.at_least:
         return Why(
             "NeverFits",
             f"{pool.spec.gpus} GPUs are {counted(-(-pool.spec.gpus // gpus), 'unit')} of {system}, "
             f"fewer than the {spread.at_least} places to spread over.",
         )
+    return None
+
+
+def _unnumbered(case: Case, reason: Why, shortage: Shortage) -> str:
+    """The same in words, without a number of any site."""
+    lacks = {
+        "InsufficientPower": "Power for it is short",
+        "InsufficientUnits": "Units for it are short",
+    }.get(reason.reason, "Even with nothing else there it would not fit")
+    if shortage.near < 0:
+        return f"{lacks}."
+    domain = shortage.raises[0][0] if reason.reason == "InsufficientPower" else shortage.near
+    factory, instance = case.layout_domain(domain)
+    return f"{lacks} in {_name(factory, instance.level)}."
+
+
+def _short(case: Case, shortage: Shortage) -> Why:
+    system = case.systems[shortage.system][0]
     all_of_it = shortage.whole or shortage
     power = show_power(all_of_it.units * all_of_it.unit_watts)
     asked = f"needs {counted(all_of_it.units, 'more unit')} of {system} ({power})"

@@ -9,6 +9,7 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.decide.case import Case, Cell
 from aifactory.decide.fleet import Unit
+from aifactory.decide.granted import granted_labels, granted_taints
 from aifactory.decide.plan import NodeWish, Relabel
 from aifactory.decide.world import Node, PoolKey, Slot, Stamp, Taint, key_of
 
@@ -45,8 +46,9 @@ def new_stamp(case: Case, pool: PoolKey, cell: Cell, slot: Slot) -> Stamp:
 def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: Stamp) -> NodeWish:
     """Labels, annotations, taints and capacity of a node of a pool."""
     slot = stamp.slot
+    granted = granted_labels(factory, system, pool)
     labels = {
-        **pool.spec.node_labels,
+        **granted,
         names.LABEL_MANAGED: names.FIELD_MANAGER,
         names.LABEL_FACTORY: slot.factory,
         names.LABEL_DOMAIN: names.label_value(slot.path),
@@ -61,15 +63,14 @@ def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: S
     }
     if factory.spec.region:
         labels["topology.kubernetes.io/region"] = factory.spec.region
-    taints, first_taints = (
-        tuple(Taint(t.key, t.value, t.effect) for t in some)
-        for some in (pool.spec.node_taints, pool.spec.startup_taints)
-    )
+    taints = granted_taints(pool)
     stamp = replace(
         stamp,
-        label_keys=tuple(sorted(pool.spec.node_labels)),
+        label_keys=tuple(sorted(granted)),
         taints=tuple(sorted(map(_spelled, taints))),
     )
+    if not factory.spec.shared_nodes:
+        taints = (Taint(names.TAINT_TENANT, key_of(pool).namespace, "NoSchedule"), *taints)
     return NodeWish(
         slot=slot,
         labels=labels,
@@ -78,7 +79,7 @@ def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: S
         resource=system.resource_name if system else "",
         devices=system.devices_per_node if system else 0,
         first_labels=system.node_labels if system else {},
-        first_taints=first_taints,
+        first_taints=tuple(Taint(t.key, t.value, t.effect) for t in pool.spec.startup_taints),
     )
 
 
@@ -173,15 +174,19 @@ def relabel(wish: NodeWish, node: Node) -> Relabel | None:
     """What has to be changed on a standing node so that it looks as wished; None if nothing.
 
     A taint that was set and is not there was taken off by somebody, and stays off. What the spec has changed
-    since is set.
+    since is set. The tenant's own taint is always put right.
     """
     stamp = node.stamp
     if stamp is None:
         return None
-    own, set_keys = {t.key for t in wish.taints}, {text.partition("=")[0] for text in stamp.taints}
+    own = {t.key for t in wish.taints}
+    set_keys = {names.TAINT_TENANT, *(text.partition("=")[0] for text in stamp.taints)}
     wanted = {(t.key, t.effect): t for t in wish.taints}
     present = {(t.key, t.effect): t for t in node.taints if t.key in own | set_keys}
-    new = tuple(t for t in wish.taints if _spelled(t) not in stamp.taints and t.key not in stamp.taints)
+    before = {names.TAINT_TENANT: False}  # whether a taint was set, by its key alone or as it is
+    new = tuple(
+        t for t in wish.taints if not before.get(t.key, _spelled(t) in stamp.taints or t.key in stamp.taints)
+    )
     stale_labels = tuple(k for k in stamp.label_keys if k not in wish.labels and k in node.labels)
     same = (
         all(node.labels.get(k) == v for k, v in wish.labels.items())

@@ -191,6 +191,13 @@ class Failure:
     slot: Slot | None = None  # an order for this very slot is refused, while others are taken
 
 
+class Refusal(NamedTuple):
+    """Why a pod was not evicted: whose it is, and what the API server said, which may name its budget."""
+
+    namespace: str
+    message: str
+
+
 @dataclass(frozen=True)
 class World:
     """All that was seen at the start of a cycle."""
@@ -204,7 +211,7 @@ class World:
     refused: tuple[Refused, ...] = ()
     backends: frozenset[str] = frozenset({"kwok"})  # the kinds of backend that can be driven
     unknown: frozenset[str] = frozenset()  # factories whose backend could not be listed
-    refusals: Mapping[str, str] = field(default_factory=dict)  # node -> why its last eviction was refused
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)  # by node: of the last eviction there
     # Pools with factories in which nothing new of them is to be placed, whatever their specs say.
     closed: frozenset[tuple[PoolKey, str]] = frozenset()
     failures: tuple[Failure, ...] = ()  # writes of ours that failed again

@@ -7,7 +7,7 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.decide.explained import Reasons
 from aifactory.decide.plan import Adopted
-from aifactory.decide.world import Node, Refused
+from aifactory.decide.world import Node, Refusal, Refused
 from aifactory.shell.failures import Failures
 
 Parsed = AIFactory | GPUPool | Refused
@@ -19,7 +19,7 @@ class Memory:
 
     nodes: dict[str, Mapping[str, tuple[Node, ...]]] = field(default_factory=dict)
     """By backend, then by factory: the nodes as they were last seen, and those ordered since."""
-    refusals: dict[str, str] = field(default_factory=dict)
+    refusals: dict[str, Refusal] = field(default_factory=dict)
     """By node: what the API server said when it last refused to evict a pod from it."""
     parsed: dict[str, tuple[str, Parsed]] = field(default_factory=dict)
     """By uid: an object's resourceVersion and what it was read as. Reading 10,000 pools takes a second."""

@@ -18,6 +18,7 @@ from aifactory.decide.plan import (
     Relabel,
     StatusWrite,
 )
+from aifactory.decide.world import Refusal
 from aifactory.shell.client import ApiError
 from aifactory.shell.failures import TOLD
 from aifactory.shell.memory import Memory
@@ -139,7 +140,7 @@ class Writes:
             await write(item)
         except ApiError as error:
             if isinstance(item, Evict) and error.status in _NOT_EVICTED:
-                self._memory.refusals[item.pod.node] = error.message
+                self._memory.refusals[item.pod.node] = Refusal(item.pod.namespace, error.message)
                 summary.refused += 1
                 outcome = "refused"
             elif error.status in _PASSED_BY:

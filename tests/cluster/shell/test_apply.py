@@ -123,7 +123,7 @@ async def test_a_refused_eviction_is_remembered_until_it_is_asked_again(
     evict = Evict(Pod(namespace, "trainer", node.name))
     summary = await bench.apply(evict)
     assert (summary.refused, summary.failed, summary.stuck) == (1, 0, False)
-    assert "hold-on" in bench.memory.refusals[node.name]
+    assert "hold-on" in bench.memory.refusals[node.name].message
 
     kubectl("delete", "poddisruptionbudget", "hold-on", f"-n={namespace}")
     await bench.apply(evict)

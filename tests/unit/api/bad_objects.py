@@ -73,4 +73,4 @@ def _read(rows: list[dict[str, Any]], base: Mapping[str, Any]) -> tuple[Bad, ...
 _TABLE = yaml.safe_load(Path(__file__).with_name("bad_objects.yaml").read_text("utf-8"))
 BAD = _read(_TABLE["factory"], FACTORY) + _read(_TABLE["pool"], POOL)
 READING_ONLY = _read(_TABLE["reading_only"], FACTORY)
-AT_APPLY = _read(_TABLE["at_apply"], FACTORY)
+AT_APPLY = _read(_TABLE["at_apply"], FACTORY) + _read(_TABLE["at_apply_pool"], POOL)

@@ -108,6 +108,12 @@ def full() -> Iterator[dict[str, Any]]:
             "systems": [_SYSTEM],
             "outOfService": ["hall-1/row-2"],
             "maintenance": {"hall-2": {"reason": "feeder swap"}},
+            "sharedNodes": True,
+            "tenantLabelPrefixes": ["example.com"],
+            "longestDrainSeconds": 600,
+            "shedDrainSeconds": 60,
+            "foreignDrainSeconds": 60,
+            "tellTenants": "Reason",
             "drain": True,
             "paused": True,
         }

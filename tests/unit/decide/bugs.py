@@ -118,10 +118,9 @@ def sees(change: Callable[[World], World]) -> Callable[[Function], Function]:
     return lambda sound: lambda world, **options: sound(change(world), **options)
 
 
-def taken_for_free(self: Any, cell: int) -> list[Any]:
+def taken_for_free(self: Any, cell: int) -> Any:
     """Slots in which a node may still be."""
-    slots: list[Any] = self.free.setdefault(cell, list(self.case.cells[cell].slots))
-    return slots
+    return self.case.cells[cell].slots
 
 
 def power(name: str, where: str, breaks: Callable[[Function], Any]) -> Bug:

@@ -66,6 +66,12 @@ class Factory(_Words):
     region: str = ""
     drain: bool = False
     paused: bool = False
+    shared_nodes: bool = False
+    label_prefixes: tuple[str, ...] = ()
+    longest_drain: int = 3600
+    shed_drain: int = 600
+    foreign_drain: int = 600
+    tells: str = "Numbers"
     out_of_service: tuple[str, ...] = ()
     maintenance: tuple[str, ...] = ()
     backend: str = "kwok"
@@ -98,6 +104,12 @@ class Factory(_Words):
             "drain": self.drain,
             "paused": self.paused,
             "region": self.region,
+            "sharedNodes": self.shared_nodes,
+            "tenantLabelPrefixes": list(self.label_prefixes),
+            "longestDrainSeconds": self.longest_drain,
+            "shedDrainSeconds": self.shed_drain,
+            "foreignDrainSeconds": self.foreign_drain,
+            "tellTenants": self.tells,
         }
         if self.energy is not None:
             spec["energy"] = dict(self.energy)

@@ -124,7 +124,16 @@ def _judge_drain(state: State, plan: Plan, unit: Standing) -> None:
 def _judge_force(state: State, action: Delete) -> None:
     stamp = action.node.stamp
     owner = state.pools.get(str(stamp.pool)) if stamp else None
-    timeout = owner.spec.drain_timeout_seconds if owner else 600
+    site = state.factories[action.node.factory]
+    most = site.spec.longest_drain_seconds
+    timeout = min(owner.spec.drain_timeout_seconds, most) if owner else 600
+    tenant = owner.metadata.namespace if owner else ""
+    here = [pod for pod in state.pods.values() if pod.node == action.node.name]
+    if owner and any(pod.namespace != tenant for pod in here):
+        timeout = max(timeout, site.spec.foreign_drain_seconds)
+    path = next(p for p in parents(stamp.slot.path if stamp else "") if p in limits(site))
+    if not over(site, state.nodes.values()).keys().isdisjoint(parents(path)):
+        timeout = min(timeout, site.spec.shed_drain_seconds)
     since = stamp.draining_since if stamp else None
     if since is None or state.now - since < timedelta(seconds=timeout):
         raise Fault(f"{action.node.name} goes with its pods before its drain timed out")

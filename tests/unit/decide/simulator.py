@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any, Self
 
 from aifactory.api import names
-from aifactory.backends.nodes import merged_taints, taint_body
+from aifactory.backends.nodes import merged_taints, relabel_patch, taint_body
 from aifactory.decide import Plan
 from aifactory.decide.plan import (
     Action,
@@ -28,7 +28,7 @@ from aifactory.decide.plan import (
     StatusWrite,
 )
 from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Node, Pod, Refused, Taint
+from aifactory.decide.world import Node, Pod, Refusal, Refused, Taint
 from unit.decide.state import Fault, State
 
 Write = StatusWrite | Action
@@ -121,7 +121,8 @@ class Simulator(State):
         if not self._still(it.node):
             return
         now = self.nodes[it.node.name]
-        labels = {k: v for k, v in now.labels.items() if k not in it.stale_labels} | dict(it.wish.labels)
+        change = relabel_patch({}, it)["metadata"]["labels"]
+        labels = {k: v for k, v in {**now.labels, **change}.items() if v is not None}
         present = [taint_body(taint) for taint in now.taints]
         merged = merged_taints(present, it.wish.taints, it.stale_taints, it.new_taints)
         taints = tuple(Taint(t["key"], t.get("value", ""), t["effect"]) for t in merged)
@@ -149,8 +150,9 @@ class Simulator(State):
             return
         labels = self.nodes[pod.node].labels
         owner = f"{labels.get(names.LABEL_POOL_NAMESPACE)}/{labels.get(names.LABEL_POOL)}"
-        if owner in self.budgets:
-            self.refusals[pod.node] = "budget keep-all allows no disruption"
+        if owner in self.budgets or pod.namespace in self.budgets:
+            said = f"budget keep-all of {pod.namespace} allows no disruption"
+            self.refusals[pod.node] = Refusal(pod.namespace, said)
             return
         self.refusals.pop(pod.node, None)
         self.pods[key] = replace(pod, evicted=True)
@@ -204,7 +206,8 @@ class Simulator(State):
             if up and not node.ready and not node.deleting:
                 self.nodes[name] = replace(node, ready=True)
                 if self.busy and names.LABEL_POOL in node.labels and not node.unschedulable:
-                    self.pods[f"work/on-{name}"] = Pod("work", f"on-{name}", name)
+                    tenant = node.labels[names.LABEL_POOL_NAMESPACE]
+                    self.pods[f"{tenant}/on-{name}"] = Pod(tenant, f"on-{name}", name)
         return self
 
     @property

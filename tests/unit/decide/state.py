@@ -10,7 +10,7 @@ from aifactory.api.pool import GPUPool, GPUPoolSpec
 from aifactory.decide import World
 from aifactory.decide.plan import Adopted
 from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Claim, Failure, Node, Pod, PoolKey, Refused, claims_of
+from aifactory.decide.world import Claim, Failure, Node, Pod, PoolKey, Refusal, Refused, claims_of
 from unit.decide.build import Thing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ class State:
     nodes: dict[str, Node] = field(default_factory=dict)
     placed_for: dict[str, GPUPoolSpec] = field(default_factory=dict)  # node -> spec that its place suits
     pods: dict[str, Pod] = field(default_factory=dict)
-    refusals: dict[str, str] = field(default_factory=dict)  # remembered by the operator's process alone
+    refusals: dict[str, Refusal] = field(default_factory=dict)  # remembered by the operator's process alone
     adopted: Adopted | None = None  # likewise
     failures: tuple[Failure, ...] = ()  # writes that failed again, likewise
     last_seen: dict[str, tuple[Node, ...]] = field(default_factory=dict)  # nodes of blind factories, likewise
@@ -53,7 +53,7 @@ class State:
     denies: bool = False  # ... and says nothing of being deleted
     lingering: dict[str, int] = field(default_factory=dict)
     busy: bool = False  # a pod runs on every ready node of a pool
-    budgets: frozenset[str] = frozenset()  # pools whose pods may not be evicted
+    budgets: frozenset[str] = frozenset()  # pools, and namespaces, whose pods may not be evicted
 
     def copy(self) -> Self:
         """The same cluster, to go another way from here."""

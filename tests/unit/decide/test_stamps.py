@@ -12,6 +12,7 @@ from unit.decide.count import committed
 from unit.decide.operated import Cluster, settled
 
 DFW = factory("dfw", boxes=4)
+SHARED = DFW.but(shared_nodes=True)  # nodes with no taint but the pool's own
 
 
 def draws(it: Cluster, path: str = "") -> int:
@@ -220,7 +221,7 @@ def test_a_long_path_still_gives_a_label() -> None:
 def test_labels_and_taints_are_applied_to_standing_nodes_in_place() -> None:
     taint = {"key": "team", "value": "nlp", "effect": "NoSchedule"}
     it = settled(
-        DFW, pool("a/train", boxes(1), node_labels={"team": "nlp", "tier": "gold"}, node_taints=(taint,))
+        SHARED, pool("a/train", boxes(1), node_labels={"team": "nlp", "tier": "gold"}, node_taints=(taint,))
     )
     (node,) = it.nodes.values()
     assert (node.labels["team"], node.labels["tier"]) == ("nlp", "gold")
@@ -234,7 +235,7 @@ def test_labels_and_taints_are_applied_to_standing_nodes_in_place() -> None:
 
 
 def test_labels_and_taints_of_others_are_left_alone() -> None:
-    it = settled(DFW, pool("a/train", boxes(1), node_labels={"team": "nlp"}))
+    it = settled(SHARED, pool("a/train", boxes(1), node_labels={"team": "nlp"}))
     (name,) = it.nodes
     foreign = (Taint("node.kubernetes.io/not-ready", "", "NoExecute"),)
     it.change(name, labels={**it.nodes[name].labels, "zone": "b7"}, taints=foreign)
@@ -264,7 +265,7 @@ def test_new_nodes_have_the_labels_from_the_start() -> None:
 # What is set with the order only
 
 
-AGENT = {"key": "node.cilium.io/agent-not-ready", "value": "true", "effect": "NoExecute"}
+AGENT = {"key": "node.cilium.io/agent-not-ready", "value": "true", "effect": "NoSchedule"}
 GUARD = {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"}
 
 
@@ -280,7 +281,7 @@ def take_off(it: Cluster, key: str) -> Cluster:
 
 @pytest.mark.parametrize("words", [{"startup_taints": (AGENT,)}, {"node_taints": (AGENT,)}], ids=str)
 def test_a_taint_that_an_agent_takes_off_stays_off(words: dict[str, Any]) -> None:
-    it = settled(DFW, pool("a/t", boxes(2), **words))
+    it = settled(SHARED, pool("a/t", boxes(2), **words))
     assert taints(it) == [{AGENT["key"]}] * 2
     take_off(it, AGENT["key"])
     assert it.decide().actions == ()
@@ -291,26 +292,26 @@ def test_a_taint_that_an_agent_takes_off_stays_off(words: dict[str, Any]) -> Non
 
 
 def test_an_edit_of_a_taint_reaches_standing_nodes_also_where_another_was_taken_off() -> None:
-    it = take_off(settled(DFW, pool("a/t", boxes(1), node_taints=(AGENT,))), AGENT["key"])
+    it = take_off(settled(SHARED, pool("a/t", boxes(1), node_taints=(AGENT,))), AGENT["key"])
     it.edit("a/t", node_taints=(AGENT, GUARD)).settle()
     assert taints(it) == [{GUARD["key"]}]
     it.edit("a/t", node_taints=(AGENT, {**GUARD, "value": "other"})).settle()
     assert [t.value for node in it.nodes.values() for t in node.taints] == ["other"]
-    it.edit("a/t", node_taints=({**AGENT, "effect": "NoSchedule"},)).settle()
+    it.edit("a/t", node_taints=({**AGENT, "effect": "PreferNoSchedule"},)).settle()
     assert [tuple(t) for node in it.nodes.values() for t in node.taints] == [
-        (AGENT["key"], "true", "NoSchedule")
+        (AGENT["key"], "true", "PreferNoSchedule")
     ]
 
 
 def test_an_edit_of_startup_taints_is_for_new_nodes() -> None:
-    it = settled(DFW, pool("a/t", boxes(1), startup_taints=(AGENT,)))
+    it = settled(SHARED, pool("a/t", boxes(1), startup_taints=(AGENT,)))
     it.edit("a/t", startup_taints=(GUARD,), gpus=boxes(2)).settle()
     assert sorted(map(sorted, taints(it))) == sorted([[AGENT["key"]], [GUARD["key"]]])
 
 
 def test_a_node_of_an_earlier_version_keeps_off_what_was_taken_off() -> None:
     """Its annotation has the keys alone."""
-    it = take_off(settled(DFW, pool("a/t", boxes(1), node_taints=(AGENT, GUARD))), AGENT["key"])
+    it = take_off(settled(SHARED, pool("a/t", boxes(1), node_taints=(AGENT, GUARD))), AGENT["key"])
     (name,) = it.nodes
     it.change(name, annotations={names.ANNOTATION_TAINT_KEYS: f"{AGENT['key']},{GUARD['key']}"})
     assert taints(it.settle()) == [{GUARD["key"]}]
