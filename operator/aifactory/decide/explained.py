@@ -20,7 +20,7 @@ from aifactory_solver import Explainer, Solution, digest
 More = Callable[[], bool]  # whether there is time for another reason
 
 
-class Said(NamedTuple):
+class Reason(NamedTuple):
     """A reason, and what it was said of."""
 
     why: Why
@@ -34,7 +34,7 @@ class Reasons:
 
     asked: Hashable = None
     turn: int = 0
-    said: Mapping[PoolKey, Said] = field(default_factory=dict)
+    said: Mapping[PoolKey, Reason] = field(default_factory=dict)
     open: int = 0  # pools whose reason is of an earlier question, or missing
     advice_asked: Hashable = None
     # What pools would have if nothing were paused.
@@ -67,7 +67,7 @@ def explained(
     """
     asked = (question(case), digest(case.problem, solution))
     turn = before.turn + (asked != before.asked)
-    said: dict[PoolKey, Said] = {}
+    said: dict[PoolKey, Reason] = {}
     due: list[tuple[int, PoolKey]] = []
     for key in waiting:
         known = before.said.get(key)
@@ -90,7 +90,7 @@ def explained(
             if why is None:
                 explainer = explainer or Explainer(case.problem, solution)
                 why = searched(case, explainer, key)
-            said[key] = Said(why, _spec(case, key), turn)
+            said[key] = Reason(why, _spec(case, key), turn)
         left -= 1
         if left <= len(order) - len(at_once) and not more():
             break

@@ -25,7 +25,7 @@ from aifactory.decide.world import PoolKey, Refused, key_of
 from aifactory_solver import digest
 
 Placings = Mapping[PoolKey, tuple[Placing, ...]]
-Said = tuple[tuple[StatusWrite, ...], tuple[Event, ...]]
+Report = tuple[tuple[StatusWrite, ...], tuple[Event, ...]]
 
 
 def factory_statuses(
@@ -38,7 +38,7 @@ def factory_statuses(
     proof: Verdict,
     prices: Mapping[str, FactoryPrices],
     now: datetime,
-) -> Said:
+) -> Report:
     """The statuses and the events of all factories, and of what makes no sense."""
     statuses: list[StatusWrite] = []
     events: list[Event] = []
@@ -83,7 +83,7 @@ def pool_statuses(
     guard: Guard,
     now: datetime,
     only: Collection[PoolKey] | None = None,
-) -> Said:
+) -> Report:
     """The statuses and the events of all pools, or of some.
 
     A pool below its minimum that nobody knows yet why it waits is left out: it keeps the status that it has.
