@@ -8,16 +8,16 @@ from aifactory.cli import app
 from aifactory.shell import loop
 
 WORKS = "DECISION_WORKS"
-_decide = vars(loop)["decide"]
+_begin = vars(loop)["begin"]
 
 
-def decide(*arguments: Any) -> Any:
+def begin(*arguments: Any) -> Any:
     if not Path(os.environ[WORKS]).exists():
         raise OverflowError("no number is that large")
-    return _decide(*arguments)
+    return _begin(*arguments)
 
 
 if __name__ == "__main__":
-    vars(loop)["decide"] = decide
+    vars(loop)["begin"] = begin
     vars(loop)["backoff"] = lambda failures: 0.05
     app()
