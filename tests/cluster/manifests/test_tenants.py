@@ -4,6 +4,7 @@ import json
 import secrets
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 
 import pytest
 import yaml
@@ -211,19 +212,24 @@ def test_a_tenant_cannot_annotate_its_own_namespace(
 
 
 def test_the_example_gives_a_namespace_its_limits(installed: Kubectl, namespace: str) -> None:
+    where = f"--namespace={namespace}"
     text = (MANIFESTS / "components" / "tenant-guards" / "example-tenant.yaml").read_text()
     space, quota = yaml.safe_load_all(text)
     annotate(installed, namespace, **space["metadata"]["annotations"])
     quota["metadata"]["namespace"] = namespace
     quota["spec"]["hard"] = dict.fromkeys(quota["spec"]["hard"], "2")
     installed("create", "--filename=-", stdin=json.dumps(quota))
-    ask = asking(installed, namespace, priority=1000, gpus=1152, systems=["gb200-nvl72", "hgx-h100"])
-    known(ask)
-    counted = "--output=jsonpath={.status.used}"
-    wait_until(
-        lambda: "count/gpupools" in installed("get", "resourcequota", "gpupools", f"-n={namespace}", counted),
-        "the quota counts",
-    )
+    numbers = count(1)
+
+    def counted() -> bool:
+        """Its controller looks for new kinds twice a minute, and again at each quota that has changed."""
+        patch(installed, "resourcequota", "gpupools", {"spec": {"hard": {"pods": str(next(numbers))}}}, where)
+        return "count/gpupools" in installed(
+            "get", "resourcequota", "gpupools", where, "--output=jsonpath={.status.used}"
+        )
+
+    wait_until(counted, "the quota counts")
+    known(asking(installed, namespace, priority=1000, gpus=1152, systems=["gb200-nvl72", "hgx-h100"]))
     for name in ("one", "two"):
         installed("create", "--filename=-", stdin=json.dumps(pool_manifest(namespace, name)))
     with pytest.raises(KubectlError, match="exceeded quota"):
