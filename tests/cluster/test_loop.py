@@ -187,11 +187,10 @@ def test_an_object_that_makes_no_sense_is_reported_and_stops_nobody(
     bad = f"{site}-bad"
 
     def seen() -> dict[str, Any]:
-        found: dict[str, Any] = read(kubectl, FACTORIES, bad)
-        return found
+        return read(kubectl, FACTORIES, bad)
 
     apply(kubectl, factory(bad))
-    wait_until(lambda: seen()["metadata"].get("finalizers"), "the factory is held")
+    wait_until(lambda: condition(seen(), "Ready"), "the factory is seen")
     # Only the operator counts the racks of all rows.
     apply(kubectl, factory(bad, rows=100, racks=10_000))
     apply(kubectl, pool("llm", namespace, 8, site))

@@ -56,7 +56,7 @@ def test_no_expression_is_pasted_into_a_shell(path: Path) -> None:
 def test_every_script_is_one_that_a_shell_can_read(path: Path) -> None:
     for step in steps(path):
         if "run" in step:
-            subprocess.run(["bash", "-n"], input=step["run"], text=True, check=True)
+            subprocess.run(["bash", "-n"], input=step["run"], text=True, check=True, timeout=60)
 
 
 def test_a_release_is_signed_with_what_the_make_targets_leave() -> None:

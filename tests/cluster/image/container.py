@@ -71,13 +71,17 @@ class Container:
 
     def remove(self) -> None:
         """End it as it is."""
-        subprocess.run(["runc", "delete", "--force", self._name], capture_output=True, check=False)
+        subprocess.run(
+            ["runc", "delete", "--force", self._name], capture_output=True, timeout=30, check=False
+        )
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(30)
 
     def _started(self) -> int:
         assert self.process.poll() is None, self.log.read_text()
-        done = subprocess.run(["runc", "state", self._name], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["runc", "state", self._name], capture_output=True, text=True, timeout=30, check=False
+        )
         if done.returncode:
             return 0
         state = json.loads(done.stdout)
@@ -101,7 +105,7 @@ class Container:
 
         thread = threading.Thread(target=work)
         thread.start()
-        thread.join()
+        thread.join(60)
         if failed:
             raise failed[0]
         return made[0]

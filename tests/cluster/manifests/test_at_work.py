@@ -1,8 +1,12 @@
 """The operator in a pod's name, under all policies of production: what it does, and with which rights."""
 
+import asyncio
 import json
+from http import HTTPStatus
 from pathlib import Path
 
+from aifactory.shell.access import Access
+from aifactory.shell.client import KubernetesClient, configuration
 from cluster.manifests.base import (
     ACCOUNT,
     AT_HOME,
@@ -57,6 +61,7 @@ def test_it_does_all_its_work_and_has_no_right_that_it_does_not_use(
     try:
         wait_until(operator.leads, f"it leads; its log is {operator.log}")
         work(installed, namespace)
+        assert asyncio.run(judged(config)) is HTTPStatus.FORBIDDEN
     finally:
         assert operator.end() == 0
     log = operator.log.read_text()
@@ -70,6 +75,15 @@ def test_it_does_all_its_work_and_has_no_right_that_it_does_not_use(
             for verb, resource, name in allowed(cluster, began)
         }
         assert listed - seen == set(), "rights that nothing needs"
+
+
+async def judged(config: Path) -> HTTPStatus:
+    """Whether the operator's own token may read metrics, asked as it asks where others can reach it."""
+    client = KubernetesClient(await configuration(str(config)))
+    try:
+        return await Access(client, "/metrics").judge(f"Bearer {await client.token()}")
+    finally:
+        await client.close()
 
 
 def work(kubectl: Kubectl, namespace: str) -> None:

@@ -120,7 +120,11 @@ def factories(draw: Draw, called: str | None = None) -> Manifest:
 def pools(draw: Draw, called: str | None = None) -> Manifest:
     """A pool of any size, with whatever nodes may be told to carry."""
     taints = [
-        {"key": key, "value": draw(VALUE), "effect": draw(st.sampled_from(("NoSchedule", "NoExecute")))}
+        {
+            "key": key,
+            "value": draw(VALUE),
+            "effect": draw(st.sampled_from(("NoSchedule", "PreferNoSchedule"))),
+        }
         for key in draw(st.lists(keys(), max_size=3, unique=True))
     ]
     spec: Manifest = {
