@@ -13,7 +13,7 @@ from aifactory.decide.adopted import question
 from aifactory.decide.case import Case
 from aifactory.decide.fair import in_turns
 from aifactory.decide.guard import Guard, Name
-from aifactory.decide.why import Why, plain, searched, told
+from aifactory.decide.why import Why, hidden, plain, searched, told
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Solution, digest
 
@@ -88,7 +88,7 @@ def explained(
         with guard.about(Name("GPUPool", *key)):
             why = plain(case, key)
             if why is None:
-                explainer = explainer or Explainer(case.problem, solution)
+                explainer = explainer or Explainer(case.problem, solution, hidden=hidden(case))
                 why = searched(case, explainer, key)
             said[key] = Reason(why, _spec(case, key), turn)
         left -= 1

@@ -90,6 +90,13 @@ def plain(case: Case, key: PoolKey) -> Why | None:
     return _shut(case, pool, {f.metadata.name for f in allowed})
 
 
+def hidden(case: Case) -> dict[int, int] | None:
+    """Slots that something keeps from being planned with, by system; None where a factory cannot be read."""
+    if _unread(case):
+        return None
+    return {index: case.blocked.get(system, 0) for index, system in enumerate(case.systems)}
+
+
 def searched(case: Case, explainer: Explainer, key: PoolKey) -> Why:
     """Why a pool does not get what it wishes for: the limits and slots that it lacks."""
     pool, shortage = case.pools[case.index[key]], explainer.explain(case.index[key])

@@ -5,6 +5,7 @@ least, and the limits that are then exceeded are those to raise. Of several ways
 taken that the own search of the engine confirms, lowered until less of any part of it would not do.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,10 +56,23 @@ class _Change:
 
 
 class Explainer:
-    """Explains the pools that wait after a solution."""
+    """Explains the pools that wait after a solution.
 
-    def __init__(self, problem: Problem, solution: Solution, xp: Array = np) -> None:
+    ``hidden`` are slots that the problem does not have and that may come back, by system. Who wishes for more
+    units than even they would allow is told of no change: it would be one of a million missing slots.
+    Without ``hidden`` nobody knows of how many slots there could be.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        solution: Solution,
+        xp: Array = np,
+        *,
+        hidden: Mapping[int, int] | None = None,
+    ) -> None:
         self.problem = problem
+        self._hidden = hidden
         self.room = room = Room(Layout(problem, xp))
         self.layout: Layout = room.layout
         vacant_free = np.where(problem.cell_open, problem.cell_units, 0)
@@ -86,7 +100,8 @@ class Explainer:
 
     def _lacks(self, asks: list[Ask]) -> Shortage:
         """What the nearest of some asks of one pool lacks."""
-        options = [changes for ask in asks if (changes := self._changes(ask))]
+        some = [ask for ask in asks if not self._hopeless(ask)]
+        options = [changes for ask in some if (changes := self._changes(ask))]
         while options:
             best = min(options, key=lambda changes: _cost(changes[0]))
             change = best.pop(0)
@@ -94,10 +109,16 @@ class Explainer:
             if least is not None:
                 return self._shortage(change, *least)
             options = [changes for changes in options if changes]
-        ask = asks[0]
+        ask = some[0] if some else max(asks, key=lambda ask: self._most(ask) / ask.units)
         watts = self.layout.watts[ask.system][self.layout.cell_factory[int(self._usable(ask)[0])]]
         slots = self._most(ask)
         return Shortage(ask.system, ask.units, 0, watts, (), ask.units, (), -1, slots, {})
+
+    def _hopeless(self, ask: Ask) -> bool:
+        """Whether no power and no neighbour that goes would ever let an ask in."""
+        if self._hidden is None:
+            return False
+        return self._most(ask) + self._hidden.get(ask.system, 0) < ask.units
 
     def _asks(self, pool: int) -> list[Ask]:
         """What would serve its minimum, or all its wish where that is served."""

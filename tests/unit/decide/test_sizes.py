@@ -14,6 +14,7 @@ from aifactory.decide import Plan, World, actions, decide
 from aifactory.decide import decide as deciding
 from aifactory.decide.layout import Slots
 from aifactory.decide.plan import Order
+from aifactory_solver.explain.stretch import Stretch
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.operated import cluster
 
@@ -90,6 +91,19 @@ def test_one_decision_orders_no_more_than_can_be_made_before_the_next() -> None:
     assert sum(isinstance(action, Order) for action in plan.actions) == actions.MOST_ORDERS
     assert plan.again_after is not None
     assert plan.again_after <= 1
+
+
+def test_no_room_is_made_up_for_a_wish_that_could_never_be_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be that of a million slots, one by one."""
+
+    def fails(*_: object) -> None:
+        raise AssertionError("room is made up")
+
+    monkeypatch.setattr(Stretch, "place", fails)
+    plan = planned(halls(1000), pool("a/t", 10_000_000))()
+    (status,) = (write.status for write in plan.statuses if write.name == "t")
+    assert status["waiting"]["reason"] == "NeverFits"
+    assert status["waiting"]["shortUnits"] == 10_000_000 // boxes(1) - 1000
 
 
 @pytest.mark.parametrize("most", [1, 3, 5])
