@@ -16,6 +16,7 @@ from aifactory.decide.layout import Slots
 from aifactory.decide.plan import Order
 from aifactory_solver.explain.stretch import Stretch
 from unit.decide.build import boxes, factory, pool, racks
+from unit.decide.heavy import MOST_BYTES, MOST_SECONDS, cost, worlds
 from unit.decide.operated import cluster
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,6 +73,14 @@ def test_slots_that_nobody_uses_cost_nothing() -> None:
     assert MOST_NODES == 10_000 * 200
     one, most = (calls(planned(site(*size), pool("a/t", boxes(1)))) for size in ((1, 1), (10_000, 200)))
     assert most < 1.1 * one
+
+
+@pytest.mark.parametrize("seed", range(100, 106))
+def test_what_the_schema_allows_is_decided_within_bounds(seed: int) -> None:
+    """A sample; `python -m unit.decide.heavy` searches for longer. The limit is the processor's time."""
+    spent = cost(next(worlds(seed)), 3 * MOST_SECONDS)
+    assert spent is not None
+    assert spent[1] < MOST_BYTES
 
 
 def test_a_slot_is_taken_out_of_many_without_counting_them() -> None:
