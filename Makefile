@@ -25,7 +25,7 @@ cluster: $(ENV) ## An empty cluster with the operator at work, until Ctrl-C.
 
 test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot be found.
 	@$(BIN)/python -m controlplane prepare
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 image: $(ENV) ## Build the image without a registry, start it on a test cluster, and write it to dist. BASE=... builds on that.
 	@$(BIN)/python -m image dist/aifactory-operator.tar
