@@ -51,7 +51,7 @@ from aifactory.shell.writes import LeftOff, Summary, Superseded, Writes
 T = TypeVar("T")
 Release = CallOff | Drain | Evict | Hold | Delete
 
-ORDERING: Final = 30.0  # seconds of orders after which the statuses have their turn
+ORDERING: Final = 10.0  # seconds of orders after which the statuses have their turn
 # Seconds after which orders, and then statuses, give way to a user's new wish. Thousands of them take
 # minutes, and where somebody always wishes for something, everybody still has to hear how far it has come.
 PATIENCE: Final = 5.0
@@ -102,7 +102,7 @@ class Applier:
 
 
 class Round:
-    """One plan that is carried out: first `act`, then `tell`.
+    """One plan that is carried out: first `act`, then `tell_known` if reasons are to be sought, then `tell`.
 
     Both raise Cut where this process leads no more, or has led in another term since.
     """
@@ -164,6 +164,23 @@ class Round:
             pass
         except LeftOff:
             self._over = True
+
+    async def tell_known(self, plan: Plan) -> None:
+        """Say what is known before reasons are sought: who has got something hears of it at once."""
+        known = [
+            write
+            for write in plan.statuses
+            if self._objects.differs(write)
+            and key_of(write) not in self._missing
+            and not self._failures.knows(write)
+        ]
+        try:
+            if not self._over:
+                turns = in_turns(known, lambda write: write.namespace)
+                undone = await self._writes.all(turns, self._objects.write_status, _now() + PATIENCE)
+                self._missing |= set(map(key_of, undone))
+        except LeftOff:
+            pass
 
     async def tell(self, plan: Plan) -> None:
         """Say what is to be said."""

@@ -136,6 +136,7 @@ class Loop:
             acted = clock()
             # 5. Report. Only now is worked out why pools wait: no limit waits for reasons.
             with self._metrics.phase("report"):
+                await work.tell_known(decision.plan)
                 plan, self._memory.reasons = await self._report(decision)
                 await work.tell(plan)
         finally:
