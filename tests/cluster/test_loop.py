@@ -17,6 +17,7 @@ from cluster.operating import (
     delete_factory,
     factory,
     get,
+    guard,
     nodes_in,
     nodes_of,
     operators,
@@ -208,25 +209,7 @@ def test_a_budget_that_blocks_a_drain_is_named_and_nothing_goes_meanwhile(
     apply(kubectl, pool("llm", namespace, 8, site))
     ready(kubectl, "llm", namespace)
     (node,) = nodes_of(kubectl, "llm", namespace)
-    labels = {"app": "trainer"}
-    budget = {
-        "apiVersion": "policy/v1",
-        "kind": "PodDisruptionBudget",
-        "metadata": {"name": "hold-on", "namespace": namespace},
-        "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
-    }
-    trainer = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "trainer", "namespace": namespace, "labels": labels},
-        "spec": {
-            "nodeName": node["metadata"]["name"],
-            "tolerations": [{"operator": "Exists"}],
-            "containers": [{"name": "main", "image": "none"}],
-        },
-    }
-    apply(kubectl, budget, trainer)
-    kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}")
+    guard(kubectl, namespace, node["metadata"]["name"])
 
     no_power = [{"op": "replace", "path": "/spec/power/domains/0/limit", "value": 0}]
     kubectl("patch", FACTORIES, site, "--type=json", f"-p={json.dumps(no_power)}")

@@ -9,7 +9,7 @@ import yaml
 
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends import Backend
-from aifactory.decide.plan import Cause, Drain, Finalizer, StatusWrite
+from aifactory.decide.plan import Cause, Drain, Finalizer, Plan, StatusWrite
 from aifactory.decide.world import World
 from aifactory.shell import apply as module
 from aifactory.shell.client import FACTORY, POOL, ApiError
@@ -101,3 +101,18 @@ async def test_what_was_unanswered_comes_last(crowded: Bench, monkeypatch: pytes
     clock[0] += 1000  # all may be tried again
     assert (await crowded.apply(statuses=plan)).unanswered >= 5
     assert {"late", *(f"flood-{n:02}" for n in range(5, MANY))} == set(written)
+
+
+async def test_what_is_known_is_told_before_reasons_are_sought_and_failures_are_left_for_later(
+    crowded: Bench,
+) -> None:
+    plan = Plan(statuses=statuses(crowded.world))
+    crowded.memory.failures.failed(plan.statuses[0], "as before")
+    work = crowded.applier.begin(crowded.world, crowded.leadership.term)
+    await work.act(plan)
+    assert await told(crowded) == set()
+    await work.tell_known(plan)
+    assert await told(crowded) == {it.name for it in plan.statuses[1:]}
+    done = work.summary.done
+    await work.tell(plan)
+    assert work.summary.done <= done + 1  # nothing is written twice
