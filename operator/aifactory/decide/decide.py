@@ -13,6 +13,7 @@ from aifactory.decide.called_off import called_off
 from aifactory.decide.case import Case
 from aifactory.decide.checked import checked
 from aifactory.decide.decision import Decision
+from aifactory.decide.events import release_events
 from aifactory.decide.explained import More, Reasons, always
 from aifactory.decide.fleet import State
 from aifactory.decide.goes_first import exchanged, unsure
@@ -154,7 +155,7 @@ def _begin(
         placings=placed,
         actions=actions,
         statuses=(*statuses, *of_pools),
-        events=(*events, *events_of_pools),
+        events=(*events, *events_of_pools, *release_events(case, actions)),
         prices=prices,
         adopted=adopt(case, solution),
         unsure=open_choice if acting else frozenset(),

@@ -132,11 +132,15 @@ def with_reasons(decision: Decision, more: More) -> tuple[Plan, Reasons]:
     guard.judge()
     about = {("GPUPool", *key) for key in new}
     kept = tuple(write for write in plan.statuses if (write.kind, write.namespace, write.name) not in about)
-    told = tuple(event for event in plan.events if (event.kind, event.namespace, event.name) not in about)
+
+    def anew(event: Event) -> bool:
+        return (event.kind, event.namespace, event.name) in about
+
+    told = tuple(event for event in plan.events if not anew(event))
     plan = replace(
         plan,
         statuses=(*kept, *statuses),
-        events=(*told, *events, *release_events(case, plan.actions)),
+        events=(*told, *events, *filter(anew, release_events(case, plan.actions))),
     )
     return plan, reasons
 

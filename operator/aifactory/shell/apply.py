@@ -6,12 +6,14 @@ What is done:
 2. Generations seen, what is about to be ordered, and finalizers. Limits come into force before anything is
    ordered under them, and nothing stands whose object could vanish unnoticed. Where such a write fails,
    nothing is ordered there.
-3. Upkeep and orders, in the order of the plan.
+3. Upkeep and orders, in the order of the plan, and one by one between them the statuses that are known,
+   namespace by namespace in turns: who has got something hears of it before another one's thousand orders.
 
-What is said:
+What is said, once it is known why pools wait:
 
-4. The other statuses, namespace by namespace in turns.
-5. Events, of what is in a status by now: otherwise the next cycle would tell it again.
+4. The other statuses, in turns as well.
+
+Each status is followed by the events that it tells of: from then on the next cycle does not tell them again.
 
 Within a stage a few writes are under way at once, started in the plan's order; those that failed before come
 last, so that an object that never answers holds up no other. Any of them may be lost: every order's power is
@@ -21,7 +23,7 @@ and what a pool lacks of its minimum is then asked for again.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from typing import Final, TypeVar
 
 from aifactory.backends.port import Backend, Mandate
@@ -37,6 +39,7 @@ from aifactory.decide.plan import (
     Order,
     Plan,
     Relabel,
+    StatusWrite,
 )
 from aifactory.decide.world import World
 from aifactory.shell import events
@@ -49,12 +52,14 @@ from aifactory.shell.objects import Key, Objects, key_of
 from aifactory.shell.writes import LeftOff, Summary, Superseded, Writes
 
 T = TypeVar("T")
+U = TypeVar("U")
 Release = CallOff | Drain | Evict | Hold | Delete
 
-ORDERING: Final = 10.0  # seconds of orders after which the statuses have their turn
+ORDERING: Final = 10.0  # seconds of orders after which the reasons have their turn
 # Seconds after which orders, and then statuses, give way to a user's new wish. Thousands of them take
 # minutes, and where somebody always wishes for something, everybody still has to hear how far it has come.
-PATIENCE: Final = 5.0
+# Where reading and deciding took longer, so may they: half of the time goes into what comes of it.
+PATIENCE: Final = 1.0
 
 
 class Applier:
@@ -81,11 +86,15 @@ class Applier:
         self._superseded = superseded
         self._beat = beat
 
-    def begin(self, world: World, term: int) -> "Round":
-        """A plan that was decided on this world in a term of leadership is to be carried out."""
+    def begin(self, world: World, term: int, decided: float = 0.0) -> "Round":
+        """A plan that was decided on this world in a term of leadership is to be carried out.
+
+        ``decided`` is how many seconds it took to read the world and to decide.
+        """
         return Round(
             world=world,
             term=term,
+            patience=max(PATIENCE, decided),
             client=self._client,
             backends=self._backends,
             leadership=self._leadership,
@@ -102,7 +111,7 @@ class Applier:
 
 
 class Round:
-    """One plan that is carried out: first `act`, then `tell_known` if reasons are to be sought, then `tell`.
+    """One plan that is carried out: first `act`, and `tell` once the reasons are known.
 
     Both raise Cut where this process leads no more, or has led in another term since.
     """
@@ -112,6 +121,7 @@ class Round:
         *,
         world: World,
         term: int,
+        patience: float,
         client: KubernetesClient,
         backends: Mapping[str, Backend],
         leadership: Leadership,
@@ -120,6 +130,7 @@ class Round:
         writes: Writes,
     ) -> None:
         self._world, self._term = world, term
+        self._patience = patience
         self._client = client
         self._backends = backends
         self._leadership = leadership
@@ -129,6 +140,8 @@ class Round:
         self._kind_of = {f.metadata.name: kind for f in world.factories for kind in f.spec.backend.given()}
         self._factory_of = {node.name: node.factory for node in world.nodes}
         self._missing: set[Key] = set()
+        self._events: dict[Key, list[Event]] = {}  # that are still to be posted
+        self._heard: set[Key] = set()  # whose events were posted
         self._over = False  # nothing more is written in this round
 
     @property
@@ -137,10 +150,10 @@ class Round:
         return self._writes.summary
 
     async def act(self, plan: Plan) -> None:
-        """Do what is to be done."""
+        """Do what is to be done, and say what is known."""
         objects, writes = self._objects, self._writes
         self.summary.left_off = self._failures.begin(self._world, plan.actions)
-        until = _now() + PATIENCE
+        self._tell_of(plan)
         try:
             # 1. Releases.
             releases = [action for action in plan.actions if isinstance(action, Release)]
@@ -148,60 +161,63 @@ class Round:
             await writes.all(self._known_last(releases), self._release)
 
             # 2. Generations seen, what is about to be ordered, and finalizers.
+            until = self._until()
             first = [write for write in plan.statuses if write.first and objects.differs(write)]
-            self._missing |= set(
-                map(key_of, await writes.all(self._known_last(first), objects.write_status, until))
-            )
+            await self._all(self._known_last(first), self._say, until)
             holds = [action for action in plan.actions if isinstance(action, Finalizer)]
-            self._missing |= set(
-                map(key_of, await writes.all(self._known_last(holds), objects.write_finalizer, until))
-            )
+            await self._all(self._known_last(holds), objects.write_finalizer, until)
 
-            # 3. Upkeep and orders.
+            # 3. Upkeep and orders, and what is known. A status that failed before is left for later.
             wanted = self._known_last(self._failures.probes(allowed(plan, self._missing)))
-            await writes.all(self._in_time(wanted), self._provision, until)
+            known = [write for write in self._untold(plan) if not self._failures.knows(write)]
+            turns = in_turns(known, lambda write: write.namespace)
+            await self._all(alternately(self._in_time(wanted), turns), self._provision_or_say, self._until())
         except Superseded:
             pass
         except LeftOff:
             self._over = True
 
-    async def tell_known(self, plan: Plan) -> None:
-        """Say what is known before reasons are sought: who has got something hears of it at once."""
-        known = [
-            write
-            for write in plan.statuses
-            if self._objects.differs(write)
-            and key_of(write) not in self._missing
-            and not self._failures.knows(write)
-        ]
-        try:
-            if not self._over:
-                turns = in_turns(known, lambda write: write.namespace)
-                undone = await self._writes.all(turns, self._objects.write_status, _now() + PATIENCE)
-                self._missing |= set(map(key_of, undone))
-        except LeftOff:
-            pass
-
     async def tell(self, plan: Plan) -> None:
-        """Say what is to be said."""
-        objects, writes, until = self._objects, self._writes, _now() + PATIENCE
-        differing = [write for write in plan.statuses if objects.differs(write)]
-        self.summary.left_off |= self._failures.keep_statuses(differing)
+        """Say the rest of what is to be said."""
+        self._tell_of(plan)
+        self.summary.left_off |= self._failures.keep_statuses(
+            [write for write in plan.statuses if self._objects.differs(write)]
+        )
         try:
             if not self._over:
-                # 4. The other statuses.
-                rest = [write for write in differing if key_of(write) not in self._missing]
-                rest = self._known_last(in_turns(rest, lambda write: write.namespace))
-                self._missing |= set(map(key_of, await writes.all(rest, objects.write_status, until)))
-
-                # 5. Events.
-                told = [event for event in plan.events if key_of(event) not in self._missing]
-                told = in_turns([*told, *writes.untold], lambda event: event.namespace)
-                await writes.all(told, self._post, until)
+                until = self._until()
+                turns = in_turns(self._untold(plan), lambda write: write.namespace)
+                await self._all(self._known_last(turns), self._say, until)
+                # What is to be told of objects whose status says it already, or cannot.
+                left = [
+                    event for key, its in self._events.items() if key not in self._missing for event in its
+                ]
+                left = in_turns([*left, *self._writes.untold], lambda event: event.namespace)
+                await self._writes.all(left, self._post, until)
         except LeftOff:
             pass
         finally:
             self.summary.log()
+
+    def _until(self) -> float:
+        """The time from which on what begins now gives way to a new wish."""
+        return _now() + self._patience
+
+    def _untold(self, plan: Plan) -> list[StatusWrite]:
+        """The statuses that are still to be written, and may be."""
+        return [w for w in plan.statuses if self._objects.differs(w) and key_of(w) not in self._missing]
+
+    async def _all(self, items: Iterable[T], write: Callable[[T], Awaitable[None]], until: float) -> None:
+        """Make all writes, and remember whose were not made."""
+        undone = await self._writes.all(items, write, until)
+        self._missing |= {key_of(it) for it in undone if isinstance(it, StatusWrite | Finalizer)}
+
+    def _tell_of(self, plan: Plan) -> None:
+        """Have a plan's events posted, each when its time has come."""
+        self._events.clear()
+        for event in plan.events:
+            if (key := key_of(event)) not in self._heard:
+                self._events.setdefault(key, []).append(event)
 
     def _known_last(self, items: list[T]) -> list[T]:
         """The same, with those last that have failed before."""
@@ -235,7 +251,17 @@ class Round:
             case Delete(node=node):
                 await self._driver(node.factory).delete(action)
 
-    async def _provision(self, action: Order | Relabel) -> None:
+    async def _say(self, write: StatusWrite) -> None:
+        await self._objects.write_status(write)
+        key = key_of(write)
+        self._heard.add(key)
+        for event in self._events.pop(key, ()):
+            await self._writes.follow(event, self._post)
+
+    async def _provision_or_say(self, action: Order | Relabel | StatusWrite) -> None:
+        if isinstance(action, StatusWrite):
+            await self._say(action)
+            return
         if isinstance(action, Relabel):
             await self._driver(action.node.factory).relabel(action)
             return
@@ -248,6 +274,17 @@ class Round:
 
     async def _post(self, event: Event) -> None:
         await events.post(self._client, event, self._objects, self._leadership.identity)
+
+
+def alternately(ones: Iterable[T], others: Iterable[U]) -> Iterator[T | U]:
+    """One of each in turn, and what is left of either."""
+    left: list[Iterator[T | U]] = [iter(ones), iter(others)]
+    while left:
+        for it in tuple(left):
+            try:
+                yield next(it)
+            except StopIteration:
+                left.remove(it)
 
 
 def _now() -> float:

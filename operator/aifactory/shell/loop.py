@@ -127,7 +127,7 @@ class Loop:
                 decision = await self._decide(world)
             self._memory.adopted = decision.plan.adopted
         decided = clock()
-        work = self._applier.begin(world, term)
+        work = self._applier.begin(world, term, decided - began)
         self._quiet.clear()
         try:
             # 4. Act.
@@ -136,7 +136,6 @@ class Loop:
             acted = clock()
             # 5. Report. Only now is worked out why pools wait: no limit waits for reasons.
             with self._metrics.phase("report"):
-                await work.tell_known(decision.plan)
                 plan, self._memory.reasons = await self._report(decision)
                 await work.tell(plan)
         finally:

@@ -129,6 +129,11 @@ class Writes:
             return Superseded()
         return None
 
+    async def follow(self, item: T, write: Callable[[T], Awaitable[None]]) -> None:
+        """Make a write that belongs to the one just made, unless this process leads no more."""
+        if self._leads():
+            await self._one(item, write)
+
     async def _one(self, item: T, write: Callable[[T], Awaitable[None]]) -> bool:
         """Make one write; whether it was made."""
         what, summary = type(item).__name__, self.summary

@@ -1,5 +1,6 @@
 """Nobody's writes wait for another one's: releases go first, tenants have turns, what hangs comes last."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from itertools import count
 from typing import Any
@@ -9,13 +10,13 @@ import yaml
 
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends import Backend
-from aifactory.decide.plan import Cause, Drain, Finalizer, Plan, StatusWrite
+from aifactory.decide.plan import Cause, Drain, Event, Finalizer, Plan, StatusWrite
 from aifactory.decide.world import World
 from aifactory.shell import apply as module
 from aifactory.shell.client import FACTORY, POOL, ApiError
 from aifactory.shell.writes import AT_ONCE
 from cluster.operating import pool
-from cluster.shell.bench import Bench
+from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
 
 Kubectl = Callable[..., str]
@@ -110,9 +111,41 @@ async def test_what_is_known_is_told_before_reasons_are_sought_and_failures_are_
     crowded.memory.failures.failed(plan.statuses[0], "as before")
     work = crowded.applier.begin(crowded.world, crowded.leadership.term)
     await work.act(plan)
-    assert await told(crowded) == set()
-    await work.tell_known(plan)
     assert await told(crowded) == {it.name for it in plan.statuses[1:]}
     done = work.summary.done
     await work.tell(plan)
     assert work.summary.done <= done + 1  # nothing is written twice
+
+
+async def test_who_has_a_place_is_told_so_among_another_ones_thousand_orders(
+    crowded: Bench, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = count()
+    crowded.wished = lambda: next(asked) >= MANY
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    orders = [order(site, slot) for slot in range(1, 1001)]
+    summary = await crowded.apply(*orders, statuses=statuses(crowded.world))
+    assert summary.left_off
+    assert "late" in await told(crowded)
+
+
+@pytest.mark.parametrize("cut", [10, 100, 1000])
+async def test_what_a_status_tells_of_is_told_wherever_the_round_ends(
+    crowded: Bench, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
+    """Each pool that has its status has its event, each once; and no other pool has one."""
+    asked = count()
+    crowded.wished = lambda: next(asked) >= cut
+    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    writes = statuses(crowded.world)
+    events = tuple(Event(it.kind, it.namespace, it.name, "Placed", "It has a place.") for it in writes)
+    await carry_out(
+        crowded.applier, Plan(statuses=writes, events=events), crowded.world, crowded.leadership.term
+    )
+    uids = {it.metadata.uid: it.metadata.name for it in crowded.world.pools}
+    posted = json.loads(kubectl("get", "events", "--all-namespaces", "--output=json"))["items"]
+    mine = {
+        uids[it["involvedObject"].get("uid")]: it for it in posted if it["involvedObject"].get("uid") in uids
+    }
+    assert set(mine) == await told(crowded)
+    assert {it["count"] for it in mine.values()} == {1}
