@@ -18,9 +18,9 @@ from aifactory.cli.present import missing_pools
 from aifactory.cli.progress import telling
 from aifactory.cli.shown import LARGE_POOLS, Shown, read_priorities
 from aifactory.decide import Plan, decide
-from aifactory.decide.placed import Placed, Stopped, Trouble
+from aifactory.decide.placed import Asked, Placed, Stopped, Trouble
 from aifactory.decide.words import counted
-from aifactory_solver import Problem, Solution, certify, solve
+from aifactory_solver import Solution, certify, solve
 from aifactory_solver.array import namespace as array_namespace
 
 SERVED, BAD_INPUT, WAITING = 0, 1, 3
@@ -160,13 +160,13 @@ def _sites(manifests: Manifests) -> str:
     return "1 factory" if number == 1 else f"{number} factories"
 
 
-def _place(problems: tuple[Problem, ...]) -> Placed:
+def _place(asked: Asked) -> Placed:
     """A plan as good as it gets, and what is proved about it; the safe one where the solver fails."""
     solutions: tuple[Solution, ...] = ()
     try:
-        solutions = tuple(map(solve, problems))
-        return Placed(solutions, certify(problems[0], solutions[0]))
-    except Exception as error:  # whatever it is, the safe plan needs none of it
+        solutions = tuple(map(solve, asked.problems))
+        return Placed(solutions, certify(asked.problems[0], solutions[0]))
+    except Exception as error:  # whatever it is, the greedy plan needs none of it
         return Placed(solutions, trouble=Trouble(Stopped.FAILED, f"the solver failed: {error}"))
 
 

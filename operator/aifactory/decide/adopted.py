@@ -4,17 +4,18 @@ It outlives cycles. A plan is carried out over several of them, and one that is 
 what was ordered by then, may serve somebody else. After a restart the adopted plan is what stands.
 """
 
-from collections import Counter
-from collections.abc import Hashable
+from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
 
-from aifactory.api.meta import ObjectMeta
 from aifactory.decide.case import Case
-from aifactory.decide.fleet import State
 from aifactory.decide.plan import Adopted, Place
+from aifactory.decide.question import spec_of
 from aifactory.decide.world import PoolKey, key_of
-from aifactory_solver import Solution
+from aifactory_solver import Problem, Solution
+
+Meant = dict[int, dict[int, int]]  # {pool: {cell: units}}
 
 
 def adopt(case: Case, solution: Solution) -> Adopted:
@@ -25,7 +26,11 @@ def adopt(case: Case, solution: Solution) -> Adopted:
     for pools, cells, counts in (columns, news):
         for pool, cell, count in zip(pools.tolist(), cells.tolist(), counts.tolist(), strict=True):
             units[key_of(case.pools[pool]), places[cell]] += count
-    return Adopted(question(case), {where: count for where, count in units.items() if count})
+    return Adopted(
+        case.question,
+        {where: count for where, count in units.items() if count},
+        {key_of(pool): spec_of(pool) for pool in case.pools},
+    )
 
 
 def resumed(case: Case, adopted: Adopted | None) -> Solution | None:
@@ -33,7 +38,7 @@ def resumed(case: Case, adopted: Adopted | None) -> Solution | None:
 
     The answer may be wrong: what it counts on may be gone.
     """
-    if adopted is None or adopted.question != question(case):
+    if adopted is None or adopted.question != case.question:
         return None
     problem = case.problem
     cell_of = {place: cell for cell, place in enumerate(_places(case))}
@@ -51,26 +56,27 @@ def resumed(case: Case, adopted: Adopted | None) -> Solution | None:
     return Solution(kept, columns[:, 0], columns[:, 1], columns[:, 2])
 
 
-def question(case: Case) -> Hashable:
-    """What people, backends and failures ask, without how far the answer has come."""
-    world = case.world
-    units = case.fleet.units
-    return (
-        tuple(sorted((f.metadata.name, *_said(f.metadata)) for f in world.factories)),
-        tuple(sorted((*key_of(p), *_said(p.metadata)) for p in world.pools)),
-        frozenset((r.kind, r.namespace, r.name, r.metadata.generation, r.going) for r in world.refused),
-        world.unknown,
-        world.backends,
-        world.resources_going,
-        frozenset(stray.name for stray in case.fleet.strays),
-        frozenset(unit.slot for unit in units if unit.out_of_service or unit.state is State.HELD),
-        frozenset(unit.slot for unit in units if any(node.spared for node in unit.nodes)),
-    )
+def meant(case: Case, *plans: Adopted | None) -> Meant:
+    """Where plans mean pools to stand whose specs are as they were; of several plans the first that does."""
+    cell_of = {place: cell for cell, place in enumerate(_places(case))}
+    specs = {key: spec_of(pool) for key, pool in zip(case.index, case.pools, strict=True)}
+    found: Meant = {}
+    for plan in filter(None, plans):
+        its: Meant = defaultdict(dict)
+        for (key, place), units in plan.units.items():
+            if key in specs and plan.specs.get(key) == specs[key] and place in cell_of:
+                its[case.index[key]][cell_of[place]] = units
+        found = {**its, **found}
+    return found
 
 
-def _said(meta: ObjectMeta) -> tuple[Hashable, ...]:
-    deleted = meta.deletion_timestamp is not None
-    return (meta.uid, meta.generation, deleted, tuple(sorted(meta.labels.items())))
+def holding(case: Case, problem: Problem, waiting: frozenset[PoolKey]) -> Problem:
+    """The problem in which some pools keep what they hold and ask for nothing."""
+    if not waiting:
+        return problem
+    frozen = problem.frozen.copy()
+    frozen[[case.index[key] for key in waiting if key in case.index]] = True
+    return replace(problem, frozen=frozen)
 
 
 def _places(case: Case) -> list[Place]:

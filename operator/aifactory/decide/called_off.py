@@ -1,18 +1,20 @@
 """Drains that are called off: what drains and would only be ordered again for the same pool is kept."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from aifactory.decide.build import build
 from aifactory.decide.case import Case
-from aifactory.decide.checked import checked
 from aifactory.decide.fleet import Unit
 from aifactory.decide.standing import allows
 from aifactory.decide.world import key_of
 from aifactory_solver import Solution
 from aifactory_solver.problem import Ints
+
+Solve = Callable[[Case], tuple[Solution, tuple[str, ...]]]
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,12 @@ class Kept:
     log: tuple[str, ...]
 
 
-def called_off(case: Case, solution: Solution) -> Kept | None:
+def called_off(case: Case, solution: Solution, solve: Solve) -> Kept | None:
     """What becomes of a plan that gives new units to pools some of whose units drain; None if nothing does.
 
     The drains of these pools are called off wherever a plan with all of them standing keeps them, and serves
-    everybody at least as well. Else only as many as are planned anew in the very same cell.
+    everybody at least as well. Else only as many as are planned anew in the very same cell. ``solve`` gives
+    the plan of another case.
     """
     gains: Counter[int] = Counter()
     for pool, units in zip(solution.new_pool.tolist(), solution.new_units.tolist(), strict=True):
@@ -36,14 +39,14 @@ def called_off(case: Case, solution: Solution) -> Kept | None:
     could = [unit for pool in sorted(gains) for unit in _could_stay(case, pool)]
     if not could:
         return None
-    kept = _standing(case, could)
+    kept = _standing(case, could, solve)
     if kept is not None and (_served(kept.case, kept.solution) >= _served(case, solution)).all():
         return kept
     same: list[Unit] = []
     for pool, cell, n in zip(solution.new_pool, solution.new_cell, solution.new_units, strict=True):
         there = [unit for unit in _could_stay(case, int(pool)) if case.home[unit.slot] == int(cell)]
         same += there[: int(n)]
-    return _standing(case, same) if same else None
+    return _standing(case, same, solve) if same else None
 
 
 def _could_stay(case: Case, pool: int) -> list[Unit]:
@@ -65,11 +68,11 @@ def _could_stay(case: Case, pool: int) -> list[Unit]:
     return found
 
 
-def _standing(case: Case, units: list[Unit]) -> Kept | None:
+def _standing(case: Case, units: list[Unit], solve: Solve) -> Kept | None:
     """The case in which these units stand, if its plan keeps any of them."""
     slots = frozenset(unit.slot for unit in units)
     other = build(case.world, called_off=slots)
-    solution, log = checked(other.problem)
+    solution, log = solve(other)
     rows = [r for r, of_it in enumerate(other.rows) if any(unit.slot in slots for unit in of_it)]
     return Kept(other, solution, log) if solution.kept[rows].any() else None
 

@@ -1,7 +1,7 @@
 """One planning problem: the solver's arrays, and what each index of them means."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -13,6 +13,7 @@ from aifactory.api.pool import GPUPool
 from aifactory.decide.fleet import Fleet, Unit
 from aifactory.decide.layout import Group, Instance, Layout, Slots
 from aifactory.decide.plan import Cause
+from aifactory.decide.question import question
 from aifactory.decide.world import Pod, PoolKey, Slot, World, key_of
 from aifactory_solver import Problem
 from aifactory_solver.problem import Bools, Ints
@@ -59,6 +60,11 @@ class Case:
     locked: frozenset[str]  # factories in which nothing may be changed
     stamps: dict[PoolKey, tuple[str, ...]]  # of the pools' specs, see `known_stamps`
     problem: Problem
+
+    @cached_property
+    def question(self) -> Hashable:
+        """The same for all cases that ask the same, however far the answer has been carried out."""
+        return question(self.world, self.fleet)
 
     @cached_property
     def offers(self) -> dict[str, tuple[Offer, ...]]:

@@ -6,7 +6,6 @@ from datetime import datetime
 import numpy as np
 
 from aifactory.decide.actions import DRAIN_POLL_SECONDS, MOST_ORDERS, act
-from aifactory.decide.adopted import adopt, resumed
 from aifactory.decide.assign import assign
 from aifactory.decide.build import build
 from aifactory.decide.called_off import called_off
@@ -18,7 +17,8 @@ from aifactory.decide.explained import More, Reasons, always
 from aifactory.decide.fleet import State
 from aifactory.decide.goes_first import exchanged, unsure
 from aifactory.decide.guard import Broken, Guard, culprits, name_of, without
-from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, certified, nothing_yet
+from aifactory.decide.lanes import choose
+from aifactory.decide.placed import Asked, Placed, Placer, certified, nothing_yet
 from aifactory.decide.placings import placings
 from aifactory.decide.plan import (
     SLOW_START,
@@ -125,13 +125,10 @@ def _begin(
     world = case.world
     unpaused = build(world, paused=False) if _paused(world) else None
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
-    answer = placer((case.problem, unpaused.problem) if unpaused else (case.problem,))
-    better = answer.solutions[0] if answer.solutions else None
-    before = resumed(case, adopted)
-    solution, log = checked(case.problem, better, before)
-    if better is not None and log:
-        answer = Placed(trouble=Trouble(Stopped.FAILED, "the checker refused a better one"))
-    if kept := called_off(case, solution):
+    asked = Asked(case, unpaused)
+    choice = choose(asked, placer(asked), adopted)
+    solution, answer, log = choice.solution, choice.answer, choice.log
+    if kept := called_off(case, solution, choice.again):
         case, solution, log = kept.case, kept.solution, (*log, *kept.log)
         answer = Placed()  # it was about another question
     open_choice = unsure(case, solution)
@@ -157,12 +154,12 @@ def _begin(
         statuses=(*statuses, *of_pools),
         events=(*events, *events_of_pools, *release_events(case, actions)),
         prices=prices,
-        adopted=adopt(case, solution),
+        adopted=choice.adopted(case, solution),
         unsure=open_choice if acting else frozenset(),
         log=log,
         again_after=_again_after(case, actions, now),
     )
-    return Decision(plan, case, unpaused, solution, answer, assignment, reasons, now)
+    return Decision(plan, case, unpaused, solution, answer, assignment, reasons, now, bool(choice.waiting))
 
 
 def _checked_exchange(case: Case, solution: Solution) -> Solution:
@@ -198,7 +195,7 @@ def _less(one: tuple[int, int], other: tuple[int, int]) -> bool:
 
 
 def _gpus(case: Case) -> list[tuple[int, int]]:
-    """GPUs that each pool has by the safe plan, and how many of them it keeps."""
+    """GPUs that each pool has by the greedy plan, and how many of them it keeps."""
     solution, _ = checked(case.problem)
     _, kept, new = gpus_by_pool(case.problem, solution)
     return list(zip((kept + new).tolist(), kept.tolist(), strict=True))

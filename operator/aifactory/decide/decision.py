@@ -26,3 +26,4 @@ class Decision:
     assignment: Assignment
     reasons: Reasons  # known before
     now: datetime
+    waits: bool = False  # pools wait for a better plan that may come soon: nobody asks why yet

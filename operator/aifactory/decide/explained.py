@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from aifactory.decide.adopted import question
 from aifactory.decide.case import Case
 from aifactory.decide.fair import in_turns
 from aifactory.decide.guard import Guard, Name
+from aifactory.decide.question import spec_of
 from aifactory.decide.why import Why, hidden, plain, searched, told
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Solution, digest
@@ -60,12 +60,14 @@ def explained(
     before: Reasons,
     more: More,
     guard: Guard,
+    hurry: bool = False,
 ) -> Reasons:
     """The reasons of the pools that wait: those known by now, and at least one more where any is missing.
 
-    The ``fallen`` are told why at once: their statuses say that they have a place.
+    The ``fallen`` are told why at once: their statuses say that they have a place. In a ``hurry`` only they
+    are: the question will be another one soon.
     """
-    asked = (question(case), digest(case.problem, solution))
+    asked = (case.question, digest(case.problem, solution))
     turn = before.turn + (asked != before.asked)
     said: dict[PoolKey, Reason] = {}
     due: list[tuple[int, PoolKey]] = []
@@ -83,6 +85,8 @@ def explained(
     order = in_turns([key for _, key in due], lambda key: key.namespace, had)
     at_once = {key for key in order if key in fallen and key not in said}
     order.sort(key=lambda key: key not in at_once)
+    if hurry:
+        order = [key for key in order if key in at_once]
     left = len(order)
     for key in order:
         with guard.about(Name("GPUPool", *key)):
@@ -98,8 +102,7 @@ def explained(
 
 
 def _spec(case: Case, key: PoolKey) -> tuple[str, int]:
-    meta = case.pools[case.index[key]].metadata
-    return (meta.uid, meta.generation)
+    return spec_of(case.pools[case.index[key]])
 
 
 def _rank(case: Case, key: PoolKey) -> tuple[int, PoolKey]:

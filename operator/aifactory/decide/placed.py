@@ -1,9 +1,10 @@
 """What the decision asks of a solver, how far that has come, and what the factories say of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict
 from aifactory_solver import Certificate, Problem, Solution
 
@@ -24,19 +25,44 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What a solver is asked: things as they are, and as they would be if nothing were paused."""
+
+    case: Case
+    unpaused: Case | None = None  # where anything is paused
+
+    @property
+    def question(self) -> Hashable:
+        """See `Case.question`."""
+        return self.case.question
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """All cases."""
+        return (self.case,) if self.unpaused is None else (self.case, self.unpaused)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The arrays of each case."""
+        return tuple(case.problem for case in self.cases)
+
+
+@dataclass(frozen=True)
 class Placed:
-    """How far a solver has come. Without solutions the safe plan is used."""
+    """How far a solver has come. Without solutions the greedy engine decides."""
 
     solutions: tuple[Solution, ...] = ()  # one for each problem that was asked, in their order
     certificate: Certificate | None = None  # of the first of them
     trouble: Trouble | None = None  # more will not come
+    asked: Asked | None = None  # what the solutions answer; None: the very cases that were asked now
+    soon: bool = False  # a better plan may still come in time, so whoever waits for a place can wait for it
 
 
-# The problems of one decision: things as they are, and as they would be if nothing were paused.
-Placer = Callable[[tuple[Problem, ...]], Placed]
+# Says how far it has come, at once.
+Placer = Callable[[Asked], Placed]
 
 
-def nothing_yet(problems: tuple[Problem, ...]) -> Placed:
+def nothing_yet(asked: Asked) -> Placed:
     """The placer that has nothing to offer."""
     return Placed()
 

@@ -185,6 +185,10 @@ class Adopted:
 
     question: Hashable
     units: Mapping[tuple[PoolKey, Place], int]
+    specs: Mapping[PoolKey, tuple[str, int]] = field(default_factory=dict)  # uid and generation of each pool
+    waiting: frozenset[PoolKey] = frozenset()  # pools that wait for a better plan and were left out of this
+    proposal: Hashable = None  # the question of the last proposal of a solver that was looked at for it
+    followed: bool = False  # it is what that proposal says
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from aifactory.decide.adopted import question
 from aifactory.decide.assign import Assignment, assign
 from aifactory.decide.case import Case
 from aifactory.decide.checked import checked
@@ -119,7 +118,16 @@ def with_reasons(decision: Decision, more: More) -> tuple[Plan, Reasons]:
             lacking.append(key)
         if has < pool.spec.minimum and pool.status.gpus:
             fallen.add(key)
-    reasons = explained(case, decision.solution, lacking, fallen, before=before, more=more, guard=guard)
+    reasons = explained(
+        case,
+        decision.solution,
+        lacking,
+        fallen,
+        before=before,
+        more=more,
+        guard=guard,
+        hurry=decision.waits,
+    )
     reasons = _advised(decision, reasons, before, more)
     new = {
         key
@@ -151,8 +159,8 @@ def _advised(decision: Decision, reasons: Reasons, before: Reasons, more: More) 
     if case is None:
         return reasons
     better = answer.solutions[1] if answer.solutions else None
-    asked = (question(case), digest(case.problem, *([better] if better else [])))
-    if asked == before.advice_asked or (reasons.open and not more()):
+    asked = (case.question, digest(case.problem, *([better] if better else [])))
+    if decision.waits or asked == before.advice_asked or (reasons.open and not more()):
         return replace(reasons, advice_asked=before.advice_asked, advice=before.advice)
     solution, _ = checked(case.problem, better)
     assignment = assign(case, solution, decision.now)

@@ -1,38 +1,44 @@
-"""Better plans than the safe ones, and what is proved about them, from a process of their own.
+"""Better plans than the greedy engine's, and what is proved about them, from a process of their own.
 
-A cycle asks, and waits a short while. What comes later, for the very same problems, wakes the loop. Only the
-newest question is kept: whoever asks a new one ends the work on the one before.
+No cycle waits for it. A cycle asks, is told how far it has come, and is woken when there is more. One
+question is worked on at a time, and it is finished although another is asked meanwhile: in a fleet where
+somebody always changes something no plan would ever be there otherwise, and most of what it says still holds.
+Of those that are asked meanwhile the newest comes next.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import fields, replace
 from typing import Any, Final
 
 import numpy as np
 
-from aifactory.decide.placed import Placed, Stopped, Trouble
+from aifactory.decide.placed import Asked, Placed, Stopped, Trouble
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.process import NoAnswer, Worker
-from aifactory_solver import Certificate, Problem, Solution, certify, digest, solve
+from aifactory_solver import Certificate, Problem, Solution, certify, solve
 
 logger = logging.getLogger(__name__)
 
-WAIT: Final = 2.0  # seconds that a cycle waits for a better plan before it uses the safe one
+# Seconds for which pools wait for a better plan before the greedy engine places them.
+PATIENCE: Final = 2.0
+PATIENCE_PER_POOL: Final = 0.003
 LIMIT: Final = 120.0  # seconds after which a plan or a certificate is given up
 
 
 class _Question:
-    """What one cycle asked, and how far the answer has come."""
+    """What a cycle asked, and how far the answer has come."""
 
-    def __init__(self, key: bytes, problems: tuple[Problem, ...], until: float) -> None:
-        self.key = key
-        self.problems = problems
-        self.until = until  # the time of the event loop up to which cycles wait
-        self.placed = Placed()
-        self.answered = asyncio.Event()  # with a plan, or never
-        self.waiting = 0  # cycles
+    def __init__(self, asked: Asked, since: float) -> None:
+        self.asked = asked
+        self.since = since  # the time of the event loop when the first was asked that this answers
+        self.placed = Placed(asked=asked)
+
+    @property
+    def answered(self) -> bool:
+        """Whether there is a plan, or none will come."""
+        return bool(self.placed.solutions) or self.placed.trouble is not None
 
 
 class Planner:
@@ -45,90 +51,124 @@ class Planner:
         *,
         solver: Callable[[Problem], Solution] = solve,
         certifier: Callable[[Problem, Solution], Certificate] = certify,
-        wait: float = WAIT,
+        patience: float = PATIENCE,
         limit: float = LIMIT,
     ) -> None:
         self._wake = wake
         self._metrics = metrics
         self._solver, self._certifier = solver, certifier
-        self._wait, self._limit = wait, limit
+        self._patience, self._limit = patience, limit
         self._loop = asyncio.get_running_loop()
         self._worker = Worker()
-        self._one_at_a_time = asyncio.Lock()
-        self._question: _Question | None = None
+        self._last: _Question | None = None  # that was answered
+        self._now: _Question | None = None  # that is worked on
+        self._next: _Question | None = None
         self._work: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
-    def place(self, problems: tuple[Problem, ...]) -> Placed:
-        """How far better plans have come; waits for them a short while. For a thread beside the loop."""
-        asked = self._ask(digest(*problems), problems)
-        return asyncio.run_coroutine_threadsafe(asked, self._loop).result()
+    def place(self, asked: Asked) -> Placed:
+        """How far better plans have come. For a thread beside the loop."""
+        key = asked.question  # it takes a while at 5 GW
+        answer = asyncio.run_coroutine_threadsafe(self._ask(asked, key), self._loop)
+        return answer.result()
 
     async def stop(self) -> None:
         """End the process and all work."""
+        self._next = None
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._work is not None:
             self._work.cancel()
             await asyncio.wait((self._work,))
         await self._worker.end()
 
-    async def _ask(self, key: bytes, problems: tuple[Problem, ...]) -> Placed:
-        question = self._question
-        if question is None or question.key != key:
-            question = self._question = _Question(key, problems, self._loop.time() + self._wait)
-            if self._work is not None:
-                self._work.cancel()
-            self._work = asyncio.create_task(self._answer(question), name="planner")
-        question.waiting += 1
-        try:
-            async with asyncio.timeout_at(question.until):
-                await question.answered.wait()
-        except TimeoutError:
-            pass
-        finally:
-            question.waiting -= 1
-        return question.placed
+    async def _ask(self, asked: Asked, key: Hashable) -> Placed:
+        last, now = self._last, self._now
+        if last is not None and last.asked.question == key:
+            self._next = None
+            return last.placed
+        if now is None or now.asked.question != key:
+            self._put_next(asked, key)
+        else:
+            self._next = None  # what is worked on is the newest again
+        soon = self._soon(asked)
+        if last is None or not last.placed.solutions:
+            return Placed(soon=soon)
+        return Placed(last.placed.solutions, asked=last.asked, soon=soon)
+
+    def _put_next(self, asked: Asked, key: Hashable) -> None:
+        """Have a question answered once the one under way has been."""
+        since = self._next.since if self._next is not None else self._loop.time()
+        if self._next is None or self._next.asked.question != key:
+            self._next = _Question(asked, since)
+        if self._now is None:
+            self._begin()
+        elif self._now.answered and self._work is not None:
+            self._work.cancel()  # nobody needs a proof about an answer to what is asked no more
+
+    def _soon(self, asked: Asked) -> bool:
+        """Whether a plan may come in time; if so, whoever waits for it is woken when the time is over."""
+        waiting = [it.since for it in (self._now, self._next) if it is not None and not it.answered]
+        if not waiting:
+            return False
+        until = min(waiting) + self._patience + PATIENCE_PER_POOL * len(asked.case.pools)
+        if self._loop.time() >= until:
+            return False
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(until, self._wake)
+        return True
+
+    def _begin(self) -> None:
+        """Begin with the next question, if there is one."""
+        self._now, self._next = self._next, None
+        self._work = None
+        if self._now is not None:
+            self._work = asyncio.create_task(self._answer(self._now), name="planner")
+            self._work.add_done_callback(lambda _: self._begin())
 
     async def _answer(self, question: _Question) -> None:
         """Answer a question; the process is warm afterwards only if it has answered all."""
-        async with self._one_at_a_time:
-            done = False
-            try:
-                await self._plan(question)
-                done = True
-            except TimeoutError:
-                said = f"the solver was cut off after {self._limit:.0f} s"
-                self._give_up(question, Trouble(Stopped.TIMED_OUT, said))
-            except NoAnswer as error:
-                self._give_up(question, Trouble(Stopped.FAILED, str(error)), error.trace)
-            finally:
-                if not done:
-                    await self._worker.end()
+        done = False
+        try:
+            await self._plan(question)
+            done = True
+        except TimeoutError:
+            said = f"the solver was cut off after {self._limit:.0f} s"
+            self._give_up(question, Trouble(Stopped.TIMED_OUT, said))
+        except NoAnswer as error:
+            self._give_up(question, Trouble(Stopped.FAILED, str(error)), error.trace)
+        finally:
+            if not done:
+                await self._worker.end()
 
     async def _plan(self, question: _Question) -> None:
-        began = self._loop.time()
+        began, problems = self._loop.time(), question.asked.problems
         async with asyncio.timeout(self._limit):
-            solutions = [await self._worker.call(self._solver, problem) for problem in question.problems]
+            solutions = [await self._worker.call(self._solver, problem) for problem in problems]
         if not all(map(_is_solution, solutions)):
             raise NoAnswer("the solver gave something else than a plan")
         self._metrics.solved(self._loop.time() - began)
-        self._tell(question, Placed(tuple(solutions)))
+        self._tell(question, replace(question.placed, solutions=tuple(solutions)))
+        if self._next is not None:
+            return
         async with asyncio.timeout(self._limit):
-            certificate = await self._worker.call(self._certifier, question.problems[0], solutions[0])
+            certificate = await self._worker.call(self._certifier, problems[0], solutions[0])
         if not isinstance(certificate, Certificate):
             raise NoAnswer("the solver gave something else than a certificate")
         self._tell(question, replace(question.placed, certificate=certificate))
 
     def _give_up(self, question: _Question, trouble: Trouble, trace: str = "") -> None:
-        what = "nothing is proved" if question.placed.solutions else "the safe plan is used"
+        what = "nothing is proved" if question.placed.solutions else "the greedy engine decides"
         logger.warning("%s: %s%s", what, trouble.message, f"\n{trace}" if trace else "")
         self._metrics.cut_off(trouble.reason)
         self._tell(question, replace(question.placed, trouble=trouble))
 
     def _tell(self, question: _Question, placed: Placed) -> None:
-        """Say how far it has come, to the cycle that waits for it or else to the next one."""
+        """Say how far it has come, to the next cycle."""
         question.placed = placed
-        question.answered.set()
-        if not question.waiting:
-            self._wake()
+        self._last = question
+        self._wake()
 
 
 def _is_solution(given: Any) -> bool:

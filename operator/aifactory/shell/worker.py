@@ -15,7 +15,7 @@ from typing import IO, Final
 
 LENGTH: Final = struct.Struct(">Q")
 
-_NICENESS = 5  # watches, the Lease and the safe plan come first
+_NICENESS = 5  # watches, the Lease and the greedy engine come first
 
 
 def main() -> None:

@@ -124,9 +124,13 @@ class Minima:
         beside = run.asks(p, held) if misfits else []  # as long as no place fits all of it
         if beside and (self._in_free_room(p, beside, []) or self._by_preemption(p, beside, [])):
             return True
-        if held and run.cut(p):
+        if held and run.cut(p) and not self._stands_as_before(p):
             self._give_up(p)
         return False
+
+    def _stands_as_before(self, p: int) -> bool:
+        """Whether all that stood stands again, be it below the minimum: then nothing was taken from it."""
+        return self.room.held(p) == self.room.stood_of[p] and not self.problem.uprooted[p]
 
     def _return(self, p: int) -> None:
         """Where the pool stood it may stand again, as far as its minimum needs it."""

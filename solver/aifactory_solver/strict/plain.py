@@ -12,16 +12,20 @@ import numpy as np
 from aifactory_solver.problem import Array, Problem, Solution
 from aifactory_solver.strict.giving import give_up, settle_spread, trim
 from aifactory_solver.strict.guide import Guide
-from aifactory_solver.strict.layout import Layout
+from aifactory_solver.strict.layout import Layout, Units
 from aifactory_solver.strict.minima import Minima
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.run import Run
 from aifactory_solver.strict.search import find, most
 
 
-def solve(problem: Problem, xp: Array = np) -> Solution:
-    """Place every pool. The same problem gives the same solution, on every array namespace."""
-    return follow(Guide(Layout(problem, xp)))
+def solve(problem: Problem, xp: Array = np, *, meant: dict[int, Units] | None = None) -> Solution:
+    """Place every pool. The same problem gives the same solution, on every array namespace.
+
+    ``meant`` says in which cells pools that hold nothing should stand: {pool: {cell: units}}. That is where
+    they are placed when their turn comes, if it serves them and fits.
+    """
+    return follow(Guide(Layout(problem, xp), cells=meant))
 
 
 def follow(guide: Guide) -> Solution:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.decide import Plan
-from aifactory.decide.placed import Placed, nothing_yet
-from aifactory_solver import Problem, solve
+from aifactory.decide.placed import Asked, Placed, nothing_yet
+from aifactory_solver import solve
 from unit.decide.build import boxes, factory, pool
 from unit.decide.fleets import SITES, some_factory, some_pool
 from unit.decide.operated import Cluster, cluster
@@ -19,8 +19,8 @@ FLEXIBLE = pool("a/flexible", boxes(2), systems=("box", "cube"))
 BOUND = pool("b/bound", boxes(2), systems=("box",))
 
 
-def better(problems: tuple[Problem, ...]) -> Placed:
-    return Placed(tuple(map(solve, problems)))
+def better(asked: Asked) -> Placed:
+    return Placed(tuple(map(solve, asked.problems)))
 
 
 def begun() -> Cluster:

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from aifactory.decide import decide
-from aifactory.decide.placed import Placed, nothing_yet
-from aifactory_solver import Problem
+from aifactory.decide.placed import Asked, Placed, nothing_yet
 from unit.decide.build import Factory, boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, settled
 
@@ -250,9 +249,9 @@ def test_units_that_are_lost_are_asked_for_again_and_cost_nothing_else() -> None
 def test_no_cycles_are_looked_for_while_a_decision_lasts() -> None:
     on: list[bool] = []
 
-    def placer(problems: tuple[Problem, ...]) -> Placed:
+    def placer(asked: Asked) -> Placed:
         on.append(gc.isenabled())
-        return nothing_yet(problems)
+        return nothing_yet(asked)
 
     it = cluster(HALVES, pool("a/t"))
     decide(it.world(), it.now, placer)

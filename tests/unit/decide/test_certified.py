@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from aifactory.decide import Plan, decide
-from aifactory.decide.placed import Placed, Placer, Stopped, Trouble, nothing_yet
-from aifactory_solver import Certificate, Problem, Solution, certify, solve, solve_plainly
+from aifactory.decide.placed import Asked, Placed, Placer, Stopped, Trouble, nothing_yet
+from aifactory_solver import Certificate, Solution, certify, solve, solve_plainly
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, status_of
 
@@ -20,28 +20,28 @@ SLOW = Trouble(Stopped.TIMED_OUT, "the solver was cut off after 120 s")
 DEAD = Trouble(Stopped.FAILED, "the solver's process ended with exit code 1")
 
 
-def better(problems: tuple[Problem, ...]) -> Placed:
-    return Placed(tuple(map(solve, problems)))
+def better(asked: Asked) -> Placed:
+    return Placed(tuple(map(solve, asked.problems)))
 
 
-def proved(problems: tuple[Problem, ...]) -> Placed:
-    solutions = tuple(map(solve, problems))
-    return Placed(solutions, certify(problems[0], solutions[0]))
+def proved(asked: Asked) -> Placed:
+    solutions = tuple(map(solve, asked.problems))
+    return Placed(solutions, certify(asked.problems[0], solutions[0]))
 
 
-def bounded(problems: tuple[Problem, ...]) -> Placed:
-    return Placed(tuple(map(solve, problems)), Certificate((), 7, 8, 24, 16))
+def bounded(asked: Asked) -> Placed:
+    return Placed(tuple(map(solve, asked.problems)), Certificate((), 7, 8, 24, 16))
 
 
-def given_up(problems: tuple[Problem, ...]) -> Placed:
-    return replace(better(problems), trouble=SLOW)
+def given_up(asked: Asked) -> Placed:
+    return replace(better(asked), trouble=SLOW)
 
 
-def refused(problems: tuple[Problem, ...]) -> Placed:
+def refused(asked: Asked) -> Placed:
     """Nobody keeps anything, and somebody gets too much."""
-    plan = solve_plainly(problems[0])
+    plan = solve_plainly(asked.problems[0])
     wrong = Solution(np.zeros_like(plan.kept), plan.new_pool, plan.new_cell, plan.new_units + 100)
-    return Placed((wrong, *map(solve, problems[1:])))
+    return Placed((wrong, *map(solve, asked.problems[1:])))
 
 
 def cycle(it: Cluster, placer: Placer) -> Plan:
@@ -129,15 +129,15 @@ def test_a_world_without_pools_is_all_proved() -> None:
 
 def test_what_would_be_if_nothing_were_paused_is_asked_along_and_comes_from_the_same_solver() -> None:
     it = cluster(DFW.but(paused=True), FLEXIBLE, BOUND)
-    asked = []
+    numbers = []
 
-    def placer(problems: tuple[Problem, ...]) -> Placed:
-        asked.append(len(problems))
-        return proved(problems)
+    def placer(asked: Asked) -> Placed:
+        numbers.append(len(asked.problems))
+        return proved(asked)
 
     for _ in range(3):
         cycle(it, placer)
-    assert asked == [2] * 3
+    assert numbers == [2] * 3
     assert "2 units in dfw/hall" in it.tells("b/bound", "Stalled")
     for _ in range(3):
         cycle(it, nothing_yet)

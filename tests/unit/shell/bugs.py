@@ -11,21 +11,17 @@ async def leave(worker: Any) -> None:
     """Leave a process to itself."""
 
 
-def told(question: Any, placed: Any) -> None:
-    """Tell whoever waits now, and nobody else."""
+def told(planner: Any, question: Any, placed: Any) -> None:
+    """Note an answer, and wake nobody."""
     question.placed = placed
-    question.answered.set()
+    planner._last = question
 
 
-def always_wake(sound: Function) -> Function:
-    """Wake the loop though the cycle is still there."""
-
-    def broken(planner: Any, question: Any, placed: Any) -> None:
-        sound(planner, question, placed)
-        if question.waiting:
-            planner._wake()
-
-    return broken
+def kill(planner: Any, asked: Any, key: Any) -> None:
+    """End the work on a question as soon as another one is asked."""
+    planner._next = type(planner._now or planner._next)(asked, 0.0) if planner._now else None
+    if planner._work is not None:
+        planner._work.cancel()
 
 
 def silent(planner: Any, question: Any, trouble: Any, trace: str = "") -> None:
@@ -34,16 +30,22 @@ def silent(planner: Any, question: Any, trouble: Any, trace: str = "") -> None:
 
 
 BUGS = (
-    Bug("level-triggered", "all problems are the same", PLANNER, "digest", instead(lambda problems: b"")),
-    Bug("truth", "anything is a plan", PLANNER, "_is_solution", instead(lambda given: True)),
-    Bug("truth", "a solver that was cut off is not reported", PLANNER, "Planner._give_up", instead(silent)),
-    Bug("calm", "a plan wakes the cycle that waits for it", PLANNER, "Planner._tell", always_wake),
     Bug(
         "level-triggered",
-        "a plan that comes late wakes nobody",
+        "a new question ends the work on the one before",
         PLANNER,
-        "Planner._tell",
-        instead(lambda planner, *answer: told(*answer)),
+        "Planner._put_next",
+        lambda sound: lambda planner, *what: (kill if planner._now else sound)(planner, *what),
+    ),
+    Bug("truth", "anything is a plan", PLANNER, "_is_solution", instead(lambda given: True)),
+    Bug("truth", "a solver that was cut off is not reported", PLANNER, "Planner._give_up", instead(silent)),
+    Bug("level-triggered", "a plan that comes wakes nobody", PLANNER, "Planner._tell", instead(told)),
+    Bug(
+        "level-triggered",
+        "a better plan may always come soon",
+        PLANNER,
+        "Planner._soon",
+        instead(lambda planner, asked: True),
     ),
     Bug("calm", "a process that hangs is left", "aifactory.shell.process", "Worker.end", instead(leave)),
 )

@@ -32,13 +32,8 @@ def gated(problem: Problem) -> Solution:
 
 
 def gated_with_one_pool(problem: Problem) -> Solution:
-    """Goes through the gate and hangs."""
-    return hang(gated(problem)) if problem.pools == 1 else solve(problem)
-
-
-def gated_certify(problem: Problem, solution: Solution) -> Certificate:
-    Path(os.environ[GATE]).read_bytes()
-    return certify(problem, solution)
+    """Waits at the gate only with one pool."""
+    return gated(problem) if problem.pools == 1 else solve(problem)
 
 
 def chatty(problem: Problem) -> Solution:

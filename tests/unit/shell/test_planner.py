@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +14,39 @@ import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
-from aifactory.decide.placed import Placed, Stopped
+from aifactory.decide.build import build
+from aifactory.decide.placed import Asked, Placed, Stopped
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
-from aifactory_solver import Problem, digest, solve
+from aifactory_solver import solve
+from unit.decide.build import boxes, factory, pool
+from unit.decide.operated import cluster
 from unit.shell import solvers
 from unit.shell.children import children as children_of
-from unit.solver.build import World
 
 LONG = 120.0  # seconds that no test takes
 Ask = Callable[..., Any]
 
 
-def problem(pools: int = 2) -> Problem:
-    world = World().factory("a").slots("a", 10, "one").slots("a", 10, "two")
-    world.pool("flexible", 10, systems=("one", "two"))
+def asked(pools: int = 2, seconds: int = 0) -> Asked:
+    """What a cycle asks: so many pools of a factory, as it is so many seconds after it was made."""
+    it = cluster(factory("a", boxes=10, cubes=10), pool("t/flexible", boxes(10), systems=("box", "cube")))
     for k in range(1, pools):
-        world.pool(f"bound-{k}", 10, systems=("one",))
-    return world.problem()
+        it.apply(pool(f"t/bound-{k}", boxes(10), systems=("box",)))
+    it.tick(seconds)
+    return Asked(build(it.world()))
 
 
 def children() -> set[int]:
     return children_of(os.getpid())
 
 
-class Asked:
+class Questions:
     """A planner, and how often it woke the loop."""
 
     def __init__(self, **settings: Any) -> None:
         self.metrics = Metrics()
-        self.planner = Planner(self._wake, self.metrics, **{"wait": LONG, "limit": LONG} | settings)
+        self.planner = Planner(self._wake, self.metrics, **{"patience": LONG, "limit": LONG} | settings)
         self.wakes = 0
         self._woken = asyncio.Event()
 
@@ -51,27 +54,44 @@ class Asked:
         self.wakes += 1
         self._woken.set()
 
-    async def ask(self, *problems: Problem) -> Placed:
+    async def ask(self, what: Asked | None = None) -> Placed:
         """Ask as a cycle does: in a thread beside the event loop."""
-        return await asyncio.to_thread(self.planner.place, problems or (problem(),))
+        return await asyncio.to_thread(self.planner.place, what or asked())
 
     async def woken(self) -> None:
         async with asyncio.timeout(LONG):
             await self._woken.wait()
         self._woken.clear()
 
+    async def answer(self, what: Asked | None = None) -> Placed:
+        """Ask until this is answered, as a loop does."""
+        what = what or asked()
+        while not _answers(placed := await self.ask(what), what):
+            await self.woken()
+        return placed
+
+    async def proof(self, what: Asked | None = None) -> Placed:
+        """Ask until something is proved, or nothing will be."""
+        while (placed := await self.answer(what)).certificate is None and placed.trouble is None:
+            await self.woken()
+        return placed
+
     def shown(self, name: str) -> float:
         lines = generate_latest(self.metrics.registry).decode().splitlines()
         return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
 
 
+def _answers(placed: Placed, what: Asked) -> bool:
+    return placed.asked is not None and placed.asked.question == what.question
+
+
 @pytest.fixture
-async def made() -> AsyncIterator[Callable[..., Asked]]:
+async def made() -> AsyncIterator[Callable[..., Questions]]:
     """Make planners. Once they have stopped no process, no thread and no task is left."""
     before, threads, planners = children(), set(threading.enumerate()), []
 
-    def make(**settings: Any) -> Asked:
-        planners.append(Asked(**settings))
+    def make(**settings: Any) -> Questions:
+        planners.append(Questions(**settings))
         return planners[-1]
 
     yield make
@@ -92,66 +112,68 @@ def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-Make = Callable[..., Asked]
+Make = Callable[..., Questions]
 
 
-async def test_a_plan_in_time_is_given_and_the_certificate_wakes_the_loop_once(made: Make) -> None:
+async def test_a_plan_wakes_the_loop_and_so_does_what_is_proved_about_it(made: Make) -> None:
     it = made()
-    placed = await it.ask()
+    first = await it.ask()
+    assert (first.solutions, first.soon) == ((), True)  # at once: nobody waits
+    placed = await it.answer()
     (solution,) = placed.solutions
-    expected = solve(problem())
+    expected = solve(asked().case.problem)
     assert all(np.array_equal(getattr(solution, f.name), getattr(expected, f.name)) for f in fields(expected))
-    await it.woken()
-    again = await it.ask()
+    again = await it.proof()
     assert again.solutions is placed.solutions
     assert str(again.certificate) == "proved through priority 0 (100% of all wished GPUs)"
-    assert it.wakes == 1
+    assert it.wakes == 2
     assert it.shown("aifactory_solve_seconds") > 0
 
 
-async def test_a_late_plan_wakes_the_loop_and_is_there_for_the_same_problem(made: Make, gate: Path) -> None:
-    it = made(solver=solvers.gated, certifier=solvers.gated_certify, wait=0.01)
-    assert await it.ask() == Placed()
-    assert await it.ask() == Placed()  # asked again: nothing is begun anew, and nobody waits any more
-    assert it.wakes == 0
-    await asyncio.to_thread(gate.write_bytes, b"")
+async def test_who_waits_has_waited_long_enough_after_a_while(made: Make, gate: Path) -> None:
+    it = made(solver=solvers.gated, patience=0.1)
+    assert (await it.ask()).soon
     await it.woken()
-    placed = await it.ask()
-    assert placed.solutions
-    assert placed.certificate is None
+    assert not (await it.ask()).soon
+    # And is told when it comes all the same.
     await asyncio.to_thread(gate.write_bytes, b"")
-    await it.woken()
-    assert (await it.ask()).certificate
+    assert (await it.answer()).solutions
+
+
+async def test_how_far_an_answer_was_carried_out_makes_no_new_question(made: Make) -> None:
+    it = made()
+    placed = await it.proof(asked())
+    assert await it.ask(asked(seconds=60)) is placed
     assert it.wakes == 2
 
 
 async def test_the_process_is_kept_warm(made: Make) -> None:
     it, before = made(), children()
-    await it.ask()
-    await it.woken()
+    await it.proof()
     first = children() - before
-    await it.ask(problem(3))
+    await it.proof(asked(3))
     assert children() - before == first
     assert len(first) == 1
 
 
-async def test_several_problems_are_answered_together(made: Make) -> None:
-    placed = await made().ask(problem(1), problem(2))
-    assert [s.new_units.sum() for s in placed.solutions] == [10, 15]
+async def test_things_as_they_would_be_are_answered_along(made: Make) -> None:
+    what = Asked(asked(1).case, asked(2).case)
+    placed = await made().answer(what)
+    assert [s.new_units.sum() for s in placed.solutions] == [10, 20]
 
 
-async def test_a_solver_that_hangs_is_cut_off_and_the_next_problem_is_tried(made: Make) -> None:
+async def test_a_solver_that_hangs_is_cut_off_and_the_next_question_is_tried(made: Make) -> None:
     it, before = made(solver=solvers.hang_with_one_pool), children()
     vars(it.planner)["_limit"] = 4.0
-    placed = await it.ask(problem(1))
-    assert placed.solutions == ()
+    placed = await it.answer(asked(1))
+    assert (placed.solutions, placed.soon) == ((), False)
     assert placed.trouble
     assert placed.trouble.reason == Stopped.TIMED_OUT
     assert placed.trouble.message == "the solver was cut off after 4 s"
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverTimedOut"}') == 1
-    assert await it.ask(problem(1)) == placed  # at once: the same problem is not tried again
+    assert await it.ask(asked(1)) == placed  # the same question is not tried again
     vars(it.planner)["_limit"] = LONG
-    assert (await it.ask(problem(2))).solutions
+    assert (await it.answer(asked(2))).solutions
     assert len(children() - before) == 1  # of the one that hung nothing is left
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverTimedOut"}') == 1
 
@@ -172,20 +194,20 @@ async def test_a_solver_that_dies_or_answers_nonsense_is_given_up(
     made: Make, solver: Callable[..., Any], message: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     it, before = made(solver=solver), children()
-    placed = await it.ask()
-    assert placed.solutions == ()
+    placed = await it.answer()
+    assert (placed.solutions, placed.soon) == ((), False)
     assert placed.trouble
     assert (placed.trouble.reason, placed.trouble.message) == (Stopped.FAILED, message)
-    assert f"the safe plan is used: {message}" in caplog.text
+    assert f"the greedy engine decides: {message}" in caplog.text
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverFailed"}') == 1
     assert await it.ask() == placed
-    assert it.wakes == 0
+    assert it.wakes == 1
     await it.planner.stop()
     assert children() == before
 
 
 async def test_an_answer_that_stops_in_the_middle_is_cut_off(made: Make) -> None:
-    placed = await made(solver=solvers.hang_within_an_answer, limit=1.0).ask()
+    placed = await made(solver=solvers.hang_within_an_answer, limit=1.0).answer()
     assert placed.trouble
     assert placed.trouble.reason == Stopped.TIMED_OUT
 
@@ -204,68 +226,81 @@ async def test_a_plan_stays_in_use_if_nothing_can_be_proved_about_it(
 ) -> None:
     it = made(certifier=certifier)
     if reason is Stopped.TIMED_OUT:
-        await it.ask()  # a process that is warm answers in time on a busy machine, too
-        await it.woken()
-        it.wakes = 0
+        await it.proof()  # a process that is warm answers in time on a busy machine, too
         vars(it.planner)["_limit"] = 4.0
-    placed = await it.ask(problem(1))
+    placed = await it.answer(asked(1))
     assert placed.solutions
-    assert placed.trouble is None
-    await it.woken()
-    then = await it.ask(problem(1))
+    then = await it.proof(asked(1))
     assert then.solutions is placed.solutions
     assert then.certificate is None
     assert then.trouble
     assert then.trouble.reason == reason
-    assert it.wakes == 1
 
 
-async def test_a_new_question_ends_the_work_on_the_one_before(made: Make, gate: Path) -> None:
-    it, before = made(solver=solvers.gated_with_one_pool, wait=0.01), children()
-    assert await it.ask(problem(1)) == Placed()
-    await asyncio.to_thread(gate.write_bytes, b"")  # it has begun
-    (first,) = children() - before
-    assert await it.ask(problem(2)) == Placed()
+async def test_a_question_is_answered_although_another_one_is_asked_meanwhile(made: Make, gate: Path) -> None:
+    it, before = made(solver=solvers.gated_with_one_pool), children()
+    await it.ask(asked(1))
+    assert (await it.ask(asked(2))).soon
+    await asyncio.to_thread(gate.write_bytes, b"")
     await it.woken()
-    assert (await it.ask(problem(2))).solutions
-    (second,) = children() - before
-    assert second != first
-    while (await it.ask(problem(2))).certificate is None:
-        await it.woken()
-    # Nobody is told of what nobody asks any more, and that is no failure.
-    assert it.wakes == 2
+    earlier = await it.ask(asked(2))
+    assert earlier.solutions
+    assert earlier.asked
+    assert earlier.asked.question == asked(1).question
+    assert (earlier.certificate, earlier.soon) == (None, True)  # nobody needs a proof of that any more
+    assert (await it.proof(asked(2))).certificate
+    assert len(children() - before) == 1
+    assert it.shown('aifactory_solves_cut_off_total{reason="SolverTimedOut"}') == 0
+
+
+async def test_a_proof_that_nobody_needs_any_more_makes_way(made: Make) -> None:
+    it, before = made(certifier=solvers.hang_certifying_one_pool), children()
+    await it.answer(asked(1))
+    assert (await it.proof(asked(2))).certificate
+    assert len(children() - before) == 1
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverTimedOut"}') == 0
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverFailed"}') == 0
 
 
-async def test_of_many_questions_only_the_newest_is_answered(made: Make) -> None:
-    it, before = made(solver=solvers.hang_with_one_pool, wait=0.0), children()
-    for pools in (1, 2, 3, 1, 4):
-        assert await it.ask(problem(pools)) == Placed()
-    while (await it.ask(problem(4))).certificate is None:
-        await it.woken()
-    assert it.wakes == 2
-    assert len(children() - before) == 1
+async def test_of_many_questions_that_are_asked_meanwhile_only_the_newest_is_answered(
+    made: Make, gate: Path
+) -> None:
+    it = made(solver=solvers.gated_with_one_pool)
+    for pools in (1, 2, 3, 5, 4):
+        await it.ask(asked(pools))
+    await asyncio.to_thread(gate.write_bytes, b"")
+    await it.proof(asked(4))
+    assert it.wakes == 3  # two answers and one proof
+
+
+async def test_what_is_asked_once_more_before_anything_else_was_begun_is_not_asked_twice(
+    made: Make, gate: Path
+) -> None:
+    it = made(solver=solvers.gated_with_one_pool)
+    for pools in (1, 2, 1):
+        await it.ask(asked(pools))
+    await asyncio.to_thread(gate.write_bytes, b"")
+    await it.proof(asked(1))
+    assert it.wakes == 2  # an answer and a proof
+
+
+async def test_the_wait_counts_from_the_first_question_that_is_still_open(made: Make, gate: Path) -> None:
+    it = made(solver=solvers.gated_with_one_pool, patience=0.1)
+    await it.ask(asked(1))
+    await it.woken()
+    assert not (await it.ask(asked(2))).soon  # one who asks something new each second does not put it off
+    await asyncio.to_thread(gate.write_bytes, b"")
+    assert (await it.answer(asked(2))).solutions
 
 
 async def test_what_is_printed_gets_not_between_the_answers(made: Make) -> None:
-    assert (await made(solver=solvers.chatty).ask()).solutions
+    assert (await made(solver=solvers.chatty).answer()).solutions
 
 
 async def test_nothing_is_left_of_a_solver_that_hangs_when_the_planner_stops(made: Make) -> None:
-    it = made(solver=solvers.hang, wait=0.01)
-    assert await it.ask() == Placed()
+    it = made(solver=solvers.hang)
+    await it.ask()
     await it.planner.stop()
-
-
-async def test_the_event_loop_turns_while_a_solver_computes(made: Make, gate: Path) -> None:
-    it = made(solver=solvers.gated)
-    asking = asyncio.create_task(it.ask())
-    for _ in range(100):
-        await asyncio.sleep(0)
-    assert not asking.done()
-    await asyncio.to_thread(gate.write_bytes, b"")
-    assert (await asking).solutions
 
 
 def test_it_ends_with_the_operator_even_if_that_was_killed() -> None:
@@ -274,10 +309,10 @@ def test_it_ends_with_the_operator_even_if_that_was_killed() -> None:
         "from aifactory.shell.metrics import Metrics\n"
         "from aifactory.shell.planner import Planner\n"
         "from unit.shell import solvers\n"
-        "from unit.shell.test_planner import children, problem\n"
+        "from unit.shell.test_planner import asked, children\n"
         "async def main():\n"
-        "    planner = Planner(print, Metrics(), solver=solvers.hang, wait=0.01)\n"
-        "    await asyncio.to_thread(planner.place, (problem(),))\n"
+        "    planner = Planner(print, Metrics(), solver=solvers.hang)\n"
+        "    await asyncio.to_thread(planner.place, asked())\n"
         "    while not children():\n"
         "        await asyncio.sleep(0)\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -293,19 +328,3 @@ def test_it_ends_with_the_operator_even_if_that_was_killed() -> None:
         check=False,
     )
     assert done.returncode == -9
-
-
-def test_a_problem_is_the_same_only_if_all_of_it_is() -> None:
-    one = problem()
-    assert digest(one) == digest(replace(problem()))
-    assert digest(one) != digest(one, one)
-    seen = {digest(one)}
-    for field in fields(one):
-        value = getattr(one, field.name)
-        if isinstance(value, np.ndarray) and value.size:
-            changed: Any = value.copy()
-            changed.flat[-1] = not changed.flat[-1] if changed.dtype == np.bool_ else changed.flat[-1] + 1
-        else:
-            changed = (*value, ()) if isinstance(value, tuple) else np.append(value, value.dtype.type(1))
-        seen.add(digest(replace(one, **{field.name: changed})))
-    assert len(seen) == len(fields(one)) + 1

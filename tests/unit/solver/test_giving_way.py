@@ -69,6 +69,12 @@ def test_a_pool_below_its_minimum_stays_as_it_stood_once_an_equal_went_whole() -
     assert made.solve().totals("older", "younger") == [0, 1]
 
 
+def test_a_pool_below_its_minimum_stays_as_it_stood_before_a_lower_one_gets_the_room() -> None:
+    made = shed(5, whole={"holds": 8, "age": 0}, half={"holds": 4, "gpus": 8, "age": 1})
+    made.pool("late", 4, priority=-1)
+    assert made.solve().totals("whole", "half", "late") == [0, 4, 0]
+
+
 def test_a_spread_pool_with_too_small_a_wish_stays_as_it_stood_once_another_went_whole() -> None:
     made = World().factory("a", 1).domain("a/hall-1").domain("a/hall-2")
     made.slots("a/hall-1", 2).slots("a/hall-2", 1)

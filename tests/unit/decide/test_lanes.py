@@ -1,0 +1,198 @@
+"""Limits are enforced at once; who waits for a place waits for a better plan as long as one may come."""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aifactory.decide.build import build
+from aifactory.decide.placed import Asked, Placed, nothing_yet
+from aifactory.decide.plan import Drain, Order
+from aifactory_solver import certify, solve
+from unit.decide.build import boxes, factory, pool
+from unit.decide.fleets import SITES, some_factory, some_pool
+from unit.decide.operated import Cluster, cluster
+
+DFW = factory("dfw", boxes=2, cubes=2)
+# The greedy engine gives the flexible pool its first system, which is the only one of the other pool.
+FLEXIBLE = pool("a/flexible", boxes(2), systems=("box", "cube"))
+LARGE = factory("dfw", boxes=200, quota=10_000)
+BOUND = pool("b/bound", boxes(2), systems=("box",))
+
+
+def soon(asked: Asked) -> Placed:
+    return Placed(soon=True)
+
+
+def solved(asked: Asked) -> Placed:
+    """A full answer, as it is later when the case is another one."""
+    solutions = tuple(map(solve, asked.problems))
+    return Placed(solutions, certify(asked.problems[0], solutions[0]), asked=asked)
+
+
+class Late:
+    """A solver that has answered a question once and for all."""
+
+    def __init__(self, *, still: bool = False) -> None:
+        self.answer: Placed | None = None
+        self.still = still  # whether another answer may come soon
+
+    def __call__(self, asked: Asked) -> Placed:
+        self.answer = self.answer or solved(asked)
+        if self.answer.asked is not None and self.answer.asked.question == asked.question:
+            return self.answer
+        return Placed(self.answer.solutions, asked=self.answer.asked, soon=self.still)
+
+
+def ordered(it: Cluster, placer: object = soon) -> set[str]:
+    """The pools for which something is ordered now; it is carried out."""
+    plan = it.decide(placer)  # type: ignore[arg-type]
+    it.carry_out(plan)
+    it.tick()
+    return {str(action.pool) for action in plan.actions if isinstance(action, Order)}
+
+
+def test_who_waits_for_a_place_waits_for_the_better_plan() -> None:
+    it = cluster(DFW, FLEXIBLE, BOUND)
+    assert ordered(it) == ordered(it) == set()
+    assert ordered(it, solved) == {"a/flexible", "b/bound"}
+
+
+def test_who_has_waited_long_enough_is_served_all_the_same() -> None:
+    it = cluster(DFW, FLEXIBLE, BOUND)
+    assert ordered(it) == set()
+    assert ordered(it, nothing_yet) == {"a/flexible"}
+
+
+def test_who_waits_for_the_better_plan_is_told_nothing_yet() -> None:
+    it = cluster(DFW, FLEXIBLE, BOUND)
+    ordered(it)
+    assert "conditions" not in it.statuses.get("a/flexible", {})
+    assert it.says("dfw", "Certified") == "False: Solving"
+
+
+def test_a_few_gpus_that_fit_are_given_at_once() -> None:
+    it = cluster(LARGE, pool("a/train", boxes(2)))
+    assert ordered(it) == {"a/train"}
+
+
+def test_a_few_gpus_that_fit_are_not_given_ahead_of_a_higher_priority() -> None:
+    it = cluster(LARGE, pool("a/train", boxes(2)), pool("b/large", boxes(90), priority=1))
+    assert ordered(it) == set()
+    it = cluster(LARGE, pool("a/train", boxes(2), priority=2), pool("b/large", boxes(90)))
+    assert ordered(it) == {"a/train"}
+
+
+def test_a_few_gpus_that_another_pool_would_have_to_give_up_are_not_given_at_once() -> None:
+    it = cluster(LARGE, factory("sjc", boxes=4), pool("a/low", boxes(4), preemptible=True, only_in=("sjc",)))
+    it.settle().apply(pool("b/high", boxes(2), priority=1, only_in=("sjc",)))
+    before = it.nodes_of("a/low")
+    for _ in range(3):
+        assert ordered(it) == set()
+    assert it.nodes_of("a/low") == before
+    for _ in range(3):
+        ordered(it, solved)
+    assert it.gpus("b/high") == (boxes(2),)
+
+
+@pytest.mark.parametrize("placer", [soon, nothing_yet])
+def test_a_lowered_limit_is_met_at_once_whoever_waits(placer: object) -> None:
+    it = cluster(factory("dfw", boxes=4), pool("a/train", boxes(4), at_least=boxes(1))).settle()
+    it.apply(pool("b/late", boxes(2), priority=1)).edit("dfw", quota=20)
+    plan = it.decide(placer)  # type: ignore[arg-type]
+    assert sum(isinstance(action, Drain) for action in plan.actions) == 2
+
+
+def test_who_loses_its_place_to_a_drain_finds_another_one_at_once() -> None:
+    it = cluster(factory("dfw", boxes=4), factory("sjc", boxes=4), pool("a/train", boxes(2))).settle()
+    (site,) = {place.split("/")[0] for place in it.units("a/train")}
+    it.edit(site, drain=True)
+    assert ordered(it) == {"a/train"}
+
+
+def test_nobody_grows_ahead_of_the_better_plan() -> None:
+    it = cluster(
+        factory("dfw", boxes=4), pool("a/one", boxes(2)), pool("b/grows", boxes(4), at_least=boxes(1))
+    )
+    it.settle()
+    assert it.gpus("b/grows") == (boxes(2),)
+    it.remove("a/one")
+    for _ in range(4):
+        assert ordered(it) == set()
+    assert ordered(it, solved) == {"b/grows"}
+
+
+def test_orders_of_the_adopted_plan_go_on_while_something_else_is_asked() -> None:
+    it = cluster(DFW, FLEXIBLE, BOUND)
+    it.carry_out(it.decide(solved), stop_after=3)
+    it.tick().apply(pool("c/new", boxes(2)))
+    assert ordered(it) <= {"a/flexible", "b/bound"}
+    for _ in range(4):
+        ordered(it)
+    assert it.gpus("a/flexible", "b/bound", "c/new") == (boxes(2), boxes(2), 0)
+
+
+def test_an_answer_to_what_was_asked_before_leads_whoever_is_in_it() -> None:
+    it, late = cluster(DFW, FLEXIBLE, BOUND), Late(still=True)
+    late.answer = solved(Asked(build(it.world())))
+    it.tick().apply(pool("c/new", boxes(2)))
+    assert ordered(it, late) == {"a/flexible", "b/bound"}
+    assert it.settle().gpus("a/flexible", "b/bound", "c/new") == (boxes(2), boxes(2), 0)
+
+
+def test_an_answer_that_comes_after_others_were_served_mends_what_can_be_mended() -> None:
+    it = cluster(factory("dfw", boxes=4, cubes=2), FLEXIBLE, BOUND)
+    late = Late()
+    late.answer = solved(Asked(build(it.world())))
+    it.carry_out(it.decide(nothing_yet), stop_after=3)
+    it.tick()
+    for _ in range(6):
+        ordered(it, late)
+    assert it.gpus("a/flexible", "b/bound") == (boxes(2), boxes(2))
+
+
+class Slow:
+    """A solver that is asked each time and answers now and then, as the planner does."""
+
+    def __init__(self, dice: Random) -> None:
+        self.dice = dice
+        self.last: Placed | None = None
+        self.now: Asked | None = None
+
+    def __call__(self, asked: Asked) -> Placed:
+        self.now = self.now or asked
+        if self.dice.random() < 0.3:
+            self.last, self.now = solved(self.now), None
+        last = self.last
+        if last is not None and last.asked is not None and last.asked.question == asked.question:
+            return last
+        late = self.dice.random() < 0.1
+        return Placed(last.solutions if last else (), asked=last.asked if last else None, soon=not late)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000))
+def test_whenever_plans_come_limits_hold_and_it_settles_where_nobody_is_left_out(seed: int) -> None:
+    """Every plan is judged, and every write; at rest the checker finds nobody who could be served."""
+    dice, it = Random(seed), Cluster()
+    slow = Slow(dice)
+    it.boot, it.linger = dice.choice((1, 3)), dice.choice((0, 1, 2))
+    for name in SITES[: dice.randint(1, 3)]:
+        it.apply(some_factory(dice, name))
+    for number in range(dice.randint(4, 12)):
+        it.tick().apply(some_pool(dice, f"tenant-{number % 3}/pool-{number}"))
+    quiet = 0
+    for turn in range(120):
+        if turn in (5, 10):
+            it.apply(some_pool(dice, f"tenant-9/late-{turn}"))
+        if turn == 8:
+            it.edit(SITES[0], quota=dice.randint(0, 200))
+        made = it.carry_out(it.decide(slow), stop_after=dice.randint(1, 6))
+        it.tick()
+        quiet = 0 if made or it.pending else quiet + 1
+        if quiet > 12 and turn > 20:
+            break
+    else:
+        raise AssertionError("it never settles")
+    it.settle()
