@@ -17,7 +17,7 @@ from typing import Any, Final
 from rich.console import Console
 
 import controlplane
-from bench.operator import flood
+from bench.live import flood
 from cluster.operating import installed, operators
 from controlplane import Lines, open_cluster
 
@@ -29,7 +29,7 @@ ROWS: Final = Path(__file__).parents[2] / "docs" / "benchmarks" / "operator.json
 
 def main() -> None:
     """Run the scenarios that are asked for, each on a cluster of its own."""
-    parser = argparse.ArgumentParser(prog="python -m bench.operator", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.live", description=main.__doc__)
     parser.add_argument("--scenario", choices=sorted(SCENARIOS), action="append", help="default: all")
     parser.add_argument("--write", action="store_true", help=f"write {ROWS.name} in docs/benchmarks")
     parser.add_argument("--keep", type=Path, help="a folder for the operator's log")
