@@ -6,7 +6,7 @@ while the watch was broken; the others write finalizers and annotations into use
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -15,9 +15,10 @@ import kopf
 from kopf._core.engines.peering import Identity
 
 from aifactory.api import names
+from aifactory.shell.cache import Cache
+from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient, Unconfigured, configuration
 from aifactory.shell.endpoint import Endpoint
-from aifactory.shell.fingerprint import Change
 from aifactory.shell.service import Service
 from aifactory.watches import Endless, Patience, outlast
 
@@ -46,7 +47,7 @@ async def operate(
     certificate for metrics.
     """
     try:
-        client = KubernetesClient(await configuration(kubeconfig))
+        client = CachingClient(await configuration(kubeconfig), Cache())
     except Unconfigured as error:
         raise OperatorError(f"no cluster is configured: {error}") from error
     patience = Patience()
@@ -192,9 +193,8 @@ def registry(service: Service, log_in: Login, stop: asyncio.Event) -> kopf.Opera
     @kopf.on.event(names.GROUP, names.VERSION, "aifactories", registry=handlers)
     @kopf.on.event(names.GROUP, names.VERSION, "gpupools", registry=handlers)
     @kopf.on.event("", "v1", "nodes", labels={names.LABEL_FACTORY: kopf.PRESENT}, registry=handlers)
-    async def poke(body: Mapping[str, Any], type: str | None, **_: Any) -> None:
-        if change := service.news.judge(body, gone=type == "DELETED"):
-            service.wake.poke(wish=change is Change.WISH)
+    async def tell(event: kopf.RawEvent, **_: Any) -> None:
+        service.told(event["type"], event["object"])
 
     return handlers
 

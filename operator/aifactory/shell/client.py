@@ -42,7 +42,8 @@ READ_SECONDS: Final = 60.0
 # A write must have landed or failed before another replica can take the lease over: see lease.py.
 WRITE_SECONDS: Final = 5.0
 
-_MERGE, _APPLY, _JSON = "application/merge-patch+json", "application/apply-patch+yaml", "application/json"
+JSON: Final = "application/json"
+_MERGE, _APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _MANAGER = ("fieldManager", names.FIELD_MANAGER)
 
@@ -126,7 +127,14 @@ class KubernetesClient:
         """
         selectors = [("labelSelector", labels), ("fieldSelector", fields)]
         query = [(key, value) for key, value in selectors if value]
-        accept = _METADATA if metadata_only else _JSON
+        accept = _METADATA if metadata_only else JSON
+        found, _ = await self._list(kind, read, query, accept)
+        return found
+
+    async def _list(
+        self, kind: Kind, read: Callable[[Object], T], query: list[tuple[str, str]], accept: str
+    ) -> tuple[list[T], int]:
+        """All objects, and the version of the store that they are of."""
         try:
             return await self._pages(kind, read, query, accept, paged=True)
         except ApiError as error:
@@ -146,7 +154,7 @@ class KubernetesClient:
         accept: str,
         *,
         paged: bool,
-    ) -> list[T]:
+    ) -> tuple[list[T], int]:
         found: list[T] = []
         more: list[tuple[str, str]] = []
         path = _path(kind)
@@ -161,7 +169,7 @@ class KubernetesClient:
             if items := len(page["items"]):
                 self._page[path, accept] = max(1, items * PAGE_BYTES // size)
             if not token:
-                return found
+                return found, version_of(page)
             more = [("continue", token)]
 
     async def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
@@ -171,12 +179,12 @@ class KubernetesClient:
     async def create(self, kind: Kind, body: Object) -> Object:
         """Create an object; 409 if its name is taken."""
         path = _path(kind, body["metadata"].get("namespace", ""))
-        return _whole(await self._write("POST", path, body, _JSON, _MANAGER))
+        return _whole(await self._write("POST", path, body, JSON, _MANAGER))
 
     async def review(self, kind: Kind, spec: Object) -> Object:
         """What the API server answers to a question about a user: a review's status. Nothing is kept."""
         body = {"apiVersion": kind.api_version, "kind": kind.name, "spec": spec}
-        answer = await self._write("POST", _path(kind), body, _JSON)
+        answer = await self._write("POST", _path(kind), body, JSON)
         status: Object = answer.get("status") or {}
         return status
 
@@ -194,7 +202,7 @@ class KubernetesClient:
         """Delete an object without a namespace, if it is still the one with this uid and version (409)."""
         only = {key: value for key, value in (("uid", uid), ("resourceVersion", version)) if value}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": only}
-        await self._write("DELETE", _path(kind, name=name), body, _JSON)
+        await self._write("DELETE", _path(kind, name=name), body, JSON)
 
     async def evict(self, namespace: str, name: str, uid: str) -> None:
         """Ask a pod to leave: 429 means not yet, 500 that two budgets cover it and it never will.
@@ -207,14 +215,14 @@ class KubernetesClient:
             "metadata": {"namespace": namespace, "name": name},
             "deleteOptions": {"preconditions": {"uid": uid}},
         }
-        await self._write("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body, _JSON)
+        await self._write("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", body, JSON)
 
     async def kill(self, namespace: str, name: str, uid: str) -> None:
         """Delete a pod without grace: its node goes anyway. One that bears the name of another is left."""
         only = {"uid": uid}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0, "preconditions": only}
         try:
-            await self._write("DELETE", _path(POD, namespace, name), body, _JSON)
+            await self._write("DELETE", _path(POD, namespace, name), body, JSON)
         except ApiError as error:
             if error.status not in (404, 409):
                 raise
@@ -236,10 +244,10 @@ class KubernetesClient:
         path: str,
         query: list[tuple[str, str]] | None = None,
         body: Object | None = None,
-        content: str = _JSON,
+        content: str = JSON,
         *,
         seconds: float,
-        accept: str = _JSON,
+        accept: str = JSON,
     ) -> tuple[Object, int]:
         """Ask; returns what is answered, and its size in bytes."""
         headers = {"Accept": accept, "Content-Type": content}
@@ -274,6 +282,12 @@ class KubernetesClient:
             raise ApiError(0, "Unreadable", f"{method} {path}: no Kubernetes object in the answer: {said}")
         self.clock.heard(answer.headers.get("Date"))
         return result, len(data)
+
+
+def version_of(obj: Mapping[str, Any]) -> int:
+    """The store's version at which an object or a list is as it is; they are compared as numbers."""
+    text = str(obj["metadata"].get("resourceVersion", ""))
+    return int(text) if text.isdigit() else 0
 
 
 def _path(kind: Kind, namespace: str = "", name: str = "") -> str:

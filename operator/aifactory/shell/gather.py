@@ -1,4 +1,4 @@
-"""Reads the whole World. Nothing of it comes from a watch: a watch can miss a deletion, a LIST cannot.
+"""Reads the whole World: our objects from the cache, what is not kept there by a LIST.
 
 The order of reading is chosen so that whatever changes meanwhile errs to the safe side:
 
@@ -25,7 +25,7 @@ from aifactory.api.reading import Invalid, parse_factory, parse_pool
 from aifactory.backends.port import Backend, Kind, Object
 from aifactory.decide.world import Claim, Node, Pod, Refused, World, claims_of
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient
-from aifactory.shell.memory import Memory, Parsed
+from aifactory.shell.memory import Memory
 
 logger = logging.getLogger(__name__)
 Resource = TypeVar("Resource", AIFactory, GPUPool)
@@ -38,10 +38,8 @@ async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memo
     cannot be read: there is no deciding on half a world.
     """
     going, since = await _definitions(client)
-    kept: dict[str, tuple[str, Parsed]] = {}
-    pools, refused_pools = await _resources(client, POOL, parse_pool, memory, kept)
-    factories, refused_factories = await _resources(client, FACTORY, parse_factory, memory, kept)
-    memory.parsed = kept
+    pools, refused_pools = await _resources(client, POOL, parse_pool)
+    factories, refused_factories = await _resources(client, FACTORY, parse_factory)
 
     def driven_by(kinds: Collection[str]) -> set[str]:
         """The factories that some of these backends may have nodes in."""
@@ -106,23 +104,10 @@ async def _definitions(client: KubernetesClient) -> tuple[bool, datetime]:
 
 
 async def _resources(
-    client: KubernetesClient,
-    kind: Kind,
-    parse: Callable[[Mapping[str, Any]], Resource],
-    memory: Memory,
-    kept: dict[str, tuple[str, Parsed]],
+    client: KubernetesClient, kind: Kind, parse: Callable[[Mapping[str, Any]], Resource]
 ) -> tuple[list[Resource], list[Refused]]:
     """All objects of a kind of ours: those that make sense, and those that do not."""
-
-    def read(obj: Object) -> Resource | Refused:
-        uid, version = obj["metadata"]["uid"], obj["metadata"]["resourceVersion"]
-        before = memory.parsed.get(uid)
-        if before is None or before[0] != version:
-            before = (version, _parse(obj, parse))
-        kept[uid] = before
-        return before[1]  # type: ignore[return-value]  # a uid is of one kind for ever
-
-    found = await client.read_all(kind, read)
+    found = await client.read_all(kind, lambda obj: _parse(obj, parse))
     refused = [it for it in found if isinstance(it, Refused)]
     return [it for it in found if not isinstance(it, Refused)], refused
 

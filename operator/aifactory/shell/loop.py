@@ -47,6 +47,7 @@ class Loop:
         heartbeat: Heartbeat,
         metrics: Metrics,
         news: News,
+        memory: Memory,
     ) -> None:
         self._client = client
         self._backends = backends
@@ -55,7 +56,7 @@ class Loop:
         self._planner = planner
         self._heartbeat = heartbeat
         self._metrics = metrics
-        self._memory = Memory()
+        self._memory = memory
         self._applier = Applier(
             client=client,
             backends=backends,

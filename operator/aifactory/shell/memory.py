@@ -3,26 +3,24 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aifactory.api.factory import AIFactory
-from aifactory.api.pool import GPUPool
 from aifactory.decide.explained import Reasons
 from aifactory.decide.plan import Adopted
-from aifactory.decide.world import Node, Refusal, Refused
+from aifactory.decide.world import Node, Refusal
+from aifactory.shell.cache import Cache
 from aifactory.shell.failures import Failures
-
-Parsed = AIFactory | GPUPool | Refused
 
 
 @dataclass
 class Memory:
     """Written by `gather` and `apply`, one after the other."""
 
+    cache: Cache = field(default_factory=Cache)
+    """What the API server last told of our objects."""
+
     nodes: dict[str, Mapping[str, tuple[Node, ...]]] = field(default_factory=dict)
     """By backend, then by factory: the nodes as they were last seen, and those ordered since."""
     refusals: dict[str, Refusal] = field(default_factory=dict)
     """By node: what the API server said when it last refused to evict a pod from it."""
-    parsed: dict[str, tuple[str, Parsed]] = field(default_factory=dict)
-    """By uid: an object's resourceVersion and what it was read as. Reading 10,000 pools takes a second."""
     failures: Failures = field(default_factory=Failures)
     """The writes that failed."""
 
@@ -38,7 +36,7 @@ class Memory:
 
     def clear(self) -> None:
         """Forget everything: another process has led meanwhile."""
-        for known in (self.nodes, self.refusals, self.parsed, self.failures):
+        for known in (self.cache, self.nodes, self.refusals, self.failures):
             known.clear()
         self.adopted = None
         self.reasons = Reasons()

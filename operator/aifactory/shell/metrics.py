@@ -61,6 +61,11 @@ class Metrics:
         self._errors = Total(
             "aifactory_errors", "Cycles that did not come to their end.", ["phase"], registry=self.registry
         )
+        self._differed = Total(
+            "aifactory_cache_differences",
+            "Objects that were not as a LIST has them, when what is kept was compared with one.",
+            registry=self.registry,
+        )
         self._leader = Gauge(
             "aifactory_leader", "1 while this process leads, else 0.", registry=self.registry
         )
@@ -98,6 +103,10 @@ class Metrics:
             raise
         finally:
             self._cycles.labels(name).observe(monotonic() - began)
+
+    def differed(self, objects: int) -> None:
+        """So many objects were not as a LIST has them."""
+        self._differed.inc(objects)
 
     def wrote(self, action: str, outcome: str) -> None:
         """Count a write: done, passed_by (the object had changed), refused (an eviction) or failed."""

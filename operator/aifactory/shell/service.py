@@ -4,22 +4,23 @@ import asyncio
 import logging
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
 from aifactory.backends import drivers
 from aifactory.shell.access import Access
+from aifactory.shell.caching import CachingClient
 from aifactory.shell.certificate import Mounted, SelfSigned
-from aifactory.shell.client import KubernetesClient
 from aifactory.shell.endpoint import Endpoint, is_loopback
-from aifactory.shell.fingerprint import News
+from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.heartbeat import Heartbeat
 from aifactory.shell.lease import Leadership
 from aifactory.shell.loop import Loop
+from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
 from aifactory.shell.terms import Name
@@ -35,7 +36,7 @@ METRICS: Final = "/metrics"
 class Service:
     """Everything that runs in one process. Made and used in one event loop."""
 
-    def __init__(self, client: KubernetesClient, namespace: str, lease: str, pod: str = "") -> None:
+    def __init__(self, client: CachingClient, namespace: str, lease: str, pod: str = "") -> None:
         """`pod` is the uid of the pod that this process runs in, and nothing outside one."""
         host = socket.gethostname()
         # Unique for each process, so that a restarted one never takes its former self's lease for its own.
@@ -45,6 +46,7 @@ class Service:
         self.metrics = Metrics()
         self.leadership = Leadership(client, namespace, lease, name)
         self.metrics.show_leader(self.leadership.holds)
+        client.cache.differs = self.metrics.differed
         self.heartbeat = Heartbeat()
         self._client = client
         self._planner = Planner(self.wake.poke, self.metrics)
@@ -57,6 +59,7 @@ class Service:
             heartbeat=self.heartbeat,
             metrics=self.metrics,
             news=self.news,
+            memory=Memory(cache=client.cache),
         )
         self.ended = False  # by itself
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,6 +79,12 @@ class Service:
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(done)
             self._tasks.append(task)
+
+    def told(self, kind: str | None, obj: Mapping[str, Any]) -> None:
+        """A watch tells of an object; the kind of event is None where it tells of all objects anew."""
+        self._client.cache.told(obj, gone=kind == "DELETED", anew=kind is None)
+        if change := self.news.judge(obj, gone=kind == "DELETED"):
+            self.wake.poke(wish=change is Change.WISH)
 
     def health_endpoint(self) -> Endpoint:
         """What the kubelet asks: /livez, whether to restart the pod, and /healthz, whether all is well."""

@@ -10,6 +10,8 @@ import aiohttp
 import pytest
 
 from aifactory.shell import access
+from aifactory.shell.cache import Cache
+from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import KubernetesClient, configuration
 from aifactory.shell.service import Service
 from cluster.operating import SYSTEM, Kubectl
@@ -21,7 +23,7 @@ ANYWHERE = "0.0.0.0"  # what it is asked to listen on, in a pod; the test lets i
 @pytest.fixture
 async def service(kubeconfig: Path) -> AsyncIterator[Service]:
     """What runs in the operator's process, with its own rights; no part of it is at work."""
-    client = KubernetesClient(await configuration(str(kubeconfig)))
+    client = CachingClient(await configuration(str(kubeconfig)), Cache())
     yield Service(client, SYSTEM, "aifactory")
     await client.close()
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from unit.bug import Bug, Function, instead
+from unit.bug import Bug, instead
 
 PLANNER = "aifactory.shell.planner"
 
