@@ -17,13 +17,16 @@ from typing import Any, Final
 from rich.console import Console
 
 import controlplane
-from bench.live import flood
-from cluster.operating import installed, operators
+from bench.live import fleet, flood
+from bench.live.asking import Sample
+from cluster.operating import Start, installed, operators
 from controlplane import Lines, open_cluster
 
-Scenario = Callable[[Path], Coroutine[Any, Any, list[tuple[str, float]]]]
-SCENARIOS: Final[dict[str, Scenario]] = {"flood": flood.measure}
-NAMESPACES: Final = {"flood": (flood.FLOODER, flood.OTHER)}
+Scenario = Callable[[Path, Start], Coroutine[Any, Any, list[Sample]]]
+SCENARIOS: Final[dict[str, tuple[Scenario, tuple[str, ...]]]] = {
+    "fleet": (fleet.measure, fleet.NAMESPACES),
+    "flood": (flood.measure, flood.NAMESPACES),
+}
 ROWS: Final = Path(__file__).parents[2] / "docs" / "benchmarks" / "operator.json"
 
 
@@ -36,17 +39,17 @@ def main() -> None:
     options = parser.parse_args()
     console, rows = Console(), []
     for name in options.scenario or sorted(SCENARIOS):
-        for metric, seconds in _run(name, options.keep).items():
+        for (metric, unit), values in _run(name, options.keep).items():
             row = {
                 "scenario": name,
                 "metric": metric,
-                "unit": "s",
-                "median": round(statistics.median(seconds), 2),
-                "minimum": round(min(seconds), 2),
-                "maximum": round(max(seconds), 2),
-                "runs": len(seconds),
+                "unit": unit,
+                "median": round(statistics.median(values), 2),
+                "minimum": round(min(values), 2),
+                "maximum": round(max(values), 2),
+                "runs": len(values),
             }
-            console.print(row)
+            console.print(f"{name}: {metric}: {row['median']} {unit} ({row['minimum']} to {row['maximum']})")
             rows.append(row)
     if options.write:
         said = json.loads(ROWS.read_text())["rows"] if ROWS.exists() else []
@@ -55,7 +58,7 @@ def main() -> None:
         ROWS.write_text(json.dumps({"measured on": _machine(), "rows": rows}, indent=1) + "\n")
 
 
-def _run(name: str, keep: Path | None) -> dict[str, list[float]]:
+def _run(name: str, keep: Path | None) -> dict[tuple[str, str], list[float]]:
     with tempfile.TemporaryDirectory() as made, open_cluster(on_progress=Lines(print)) as cluster:
         folder = keep or Path(made)
         kubectl = partial(controlplane.kubectl, cluster.kubeconfig)
@@ -63,12 +66,12 @@ def _run(name: str, keep: Path | None) -> dict[str, list[float]]:
             installed(cluster, kubectl, folder) as kubeconfig,
             operators(kubectl, kubeconfig, folder) as start,
         ):
-            for namespace in NAMESPACES[name]:
+            scenario, namespaces = SCENARIOS[name]
+            for namespace in namespaces:
                 kubectl("create", "namespace", namespace)
-            start()
             found = defaultdict(list)
-            for metric, seconds in asyncio.run(SCENARIOS[name](cluster.kubeconfig)):
-                found[metric].append(seconds)
+            for metric, unit, value in asyncio.run(scenario(cluster.kubeconfig, start)):
+                found[metric, unit].append(value)
             return found
 
 
