@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Final
 
 GROUP: Final = "aifactory.dev"
@@ -58,6 +59,9 @@ QUALIFIED_NAME: Final = rf"^({_SEGMENT}(\.{_SEGMENT})*/)?{_NAME_PART}$"
 RESOURCE_NAME: Final = rf"^{_SEGMENT}(\.{_SEGMENT})*/{_NAME_PART}$"
 KEY_PREFIX: Final = rf"^{_SEGMENT}(\.{_SEGMENT})*$"
 
+# Names are made anew in every cycle, for every node. So many are remembered, with what they were made of.
+_REMEMBERED: Final = 200_000
+
 # What each pattern means, for messages.
 MEANING: Final = {
     DNS_LABEL: "lower-case letters, digits and '-', starting and ending with a letter or digit",
@@ -69,6 +73,7 @@ MEANING: Final = {
 }
 
 
+@lru_cache(_REMEMBERED)
 def canonical(path: str) -> str:
     """Return the identity of a place, for every way to write its path: `hall-1/row` is `hall/row`.
 
@@ -85,6 +90,7 @@ def _shorten(text: str, joint: str) -> str:
     return f"{prefix}{joint}{digest}"
 
 
+@lru_cache(_REMEMBERED)
 def label_value(path: str) -> str:
     """Return an instance path as a label value: '/' becomes '.', above 63 characters a prefix and a hash.
 
@@ -94,6 +100,7 @@ def label_value(path: str) -> str:
     return value if len(value) <= LABEL_VALUE_LENGTH else _shorten(value, "_")
 
 
+@lru_cache(_REMEMBERED)
 def node_name(factory: str, path: str, system: str, rack: int, slot: int) -> str:
     """Return the name of the node in a slot; it is a valid label value and a DNS-1123 subdomain.
 

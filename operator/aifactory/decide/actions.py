@@ -1,7 +1,7 @@
 """What is done now: the steps from the present towards the plan that keep every promise on the way."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
@@ -26,11 +26,20 @@ from aifactory.decide.plan import (
     Evict,
     Finalizer,
     Hold,
+    NodeWish,
     Order,
 )
 from aifactory.decide.releases import began, drain_timeout
-from aifactory.decide.wish import new_stamp, node_wish, readable, relabel, slots_of, standing_stamp
-from aifactory.decide.world import PoolKey, key_of
+from aifactory.decide.wish import (
+    new_stamp,
+    node_wish,
+    node_wishes,
+    readable,
+    relabel,
+    slots_of,
+    standing_stamp,
+)
+from aifactory.decide.world import PoolKey, Stamp, key_of
 
 # Nodes that are ordered at once: more than are made before the next cycle looks again, of some kB each.
 MOST_ORDERS: Final = 20_000
@@ -140,21 +149,24 @@ def _upkeep(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
             # The stamp is renewed once everything suits the present spec, its minimum included.
             fits = case.misfits.isdisjoint(unit.slot for unit in units)
             fits = fits and len(units) >= minimum_units(case, key, units[0].gpus)
+            wishes: dict[tuple[str, str], Callable[[Stamp], NodeWish]] = {}
             for unit in units:
                 factory = factories.get(unit.slot.factory)
                 if factory is None or unit.slot.factory in case.locked:
                     continue
-                system = systems[unit.slot.factory].get(unit.slot.system)
+                there = (unit.slot.factory, unit.slot.system)
+                if there not in wishes:
+                    system = systems[unit.slot.factory].get(unit.slot.system)
+                    wishes[there] = node_wishes(factory, system, pool)
+                wish_of = wishes[there]
                 for node in unit.nodes:
-                    stamp = standing_stamp(case, unit, node, restamp=fits)
-                    change = relabel(node_wish(factory, system, pool, stamp), node)
+                    change = relabel(wish_of(standing_stamp(case, unit, node, restamp=fits)), node)
                     if change:
                         actions.append(change)
                 if unit.missing and completable(case, pool, unit):
                     for slot in unit.missing:
                         stamp = standing_stamp(case, unit, unit.nodes[0], restamp=fits)
-                        wish = node_wish(factory, system, pool, replace(stamp, slot=slot))
-                        actions.append(Complete(wish, key))
+                        actions.append(Complete(wish_of(replace(stamp, slot=slot)), key))
     return actions
 
 

@@ -49,7 +49,7 @@ class Unit:
             return self.claimed_ready
         return sum(node.serves for node in self.nodes) * self.gpus // self.size
 
-    @property
+    @cached_property
     def worth(self) -> tuple[bool, int, int, bool]:
         """Sort key of what a pool gives up: what should go first comes first.
 
@@ -72,13 +72,13 @@ class Unit:
         noted = (node.stamp.draining_for for node in self.nodes if node.stamp)
         return next((Cause(it) for it in noted if it in set(Cause)), None)
 
-    @property
+    @cached_property
     def names(self) -> dict[str, Slot]:
         """Name and slot of every node that the whole unit has."""
         slots = [self.slot] if self.slot.slot else [self.slot._replace(slot=s + 1) for s in range(self.size)]
         return {slot.node_name: slot for slot in slots}
 
-    @property
+    @cached_property
     def missing(self) -> tuple[Slot, ...]:
         """Slots of its nodes that do not exist."""
         if self.claimed_ready is not None:

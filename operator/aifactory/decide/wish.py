@@ -1,5 +1,6 @@
 """What a node has to look like, from its unit, its pool and its factory."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -45,42 +46,51 @@ def new_stamp(case: Case, pool: PoolKey, cell: Cell, slot: Slot) -> Stamp:
 
 def node_wish(factory: AIFactory, system: System | None, pool: GPUPool, stamp: Stamp) -> NodeWish:
     """Labels, annotations, taints and capacity of a node of a pool."""
-    slot = stamp.slot
+    return node_wishes(factory, system, pool)(stamp)
+
+
+def node_wishes(factory: AIFactory, system: System | None, pool: GPUPool) -> Callable[[Stamp], NodeWish]:
+    """`node_wish` for many nodes of a pool in a factory: what they share is worked out once."""
     granted = granted_labels(factory, system, pool)
-    labels = {
+    shared = {
         **granted,
         names.LABEL_MANAGED: names.FIELD_MANAGER,
-        names.LABEL_FACTORY: slot.factory,
-        names.LABEL_DOMAIN: names.label_value(slot.path),
-        names.LABEL_FABRIC: names.label_value(stamp.fabric),
-        names.LABEL_SYSTEM: slot.system,
-        names.LABEL_RACK: str(slot.rack),
-        names.LABEL_SLOT: str(slot.slot),
         names.LABEL_POOL: pool.metadata.name,
         names.LABEL_POOL_NAMESPACE: key_of(pool).namespace,
-        "topology.kubernetes.io/zone": slot.factory,
-        "kubernetes.io/hostname": slot.node_name,
     }
     if factory.spec.region:
-        labels["topology.kubernetes.io/region"] = factory.spec.region
+        shared["topology.kubernetes.io/region"] = factory.spec.region
     taints = granted_taints(pool)
-    stamp = replace(
-        stamp,
-        label_keys=tuple(sorted(granted)),
-        taints=tuple(sorted(map(_spelled, taints))),
-    )
+    label_keys, spelled = tuple(sorted(granted)), tuple(sorted(map(_spelled, taints)))
     if not factory.spec.shared_nodes:
         taints = (Taint(names.TAINT_TENANT, key_of(pool).namespace, "NoSchedule"), *taints)
-    return NodeWish(
-        slot=slot,
-        labels=labels,
-        annotations=annotations_of(stamp),
-        taints=taints,
-        resource=system.resource_name if system else "",
-        devices=system.devices_per_node if system else 0,
-        first_labels=system.node_labels if system else {},
-        first_taints=tuple(Taint(t.key, t.value, t.effect) for t in pool.spec.startup_taints),
-    )
+    first_taints = tuple(Taint(t.key, t.value, t.effect) for t in pool.spec.startup_taints)
+
+    def wish(stamp: Stamp) -> NodeWish:
+        slot = stamp.slot
+        labels = {
+            **shared,
+            names.LABEL_FACTORY: slot.factory,
+            names.LABEL_DOMAIN: names.label_value(slot.path),
+            names.LABEL_FABRIC: names.label_value(stamp.fabric),
+            names.LABEL_SYSTEM: slot.system,
+            names.LABEL_RACK: str(slot.rack),
+            names.LABEL_SLOT: str(slot.slot),
+            "topology.kubernetes.io/zone": slot.factory,
+            "kubernetes.io/hostname": slot.node_name,
+        }
+        return NodeWish(
+            slot=slot,
+            labels=labels,
+            annotations=annotations_of(stamp, label_keys, spelled),
+            taints=taints,
+            resource=system.resource_name if system else "",
+            devices=system.devices_per_node if system else 0,
+            first_labels=system.node_labels if system else {},
+            first_taints=first_taints,
+        )
+
+    return wish
 
 
 def readable(wish: NodeWish) -> NodeWish:
@@ -91,8 +101,12 @@ def readable(wish: NodeWish) -> NodeWish:
     return wish
 
 
-def annotations_of(stamp: Stamp) -> dict[str, str]:
-    """A stamp as annotations; `read_stamp` reads it back."""
+def annotations_of(
+    stamp: Stamp, label_keys: tuple[str, ...] | None = None, taints: tuple[str, ...] | None = None
+) -> dict[str, str]:
+    """A stamp as annotations; `read_stamp` reads it back. The pool's labels and taints may be others."""
+    label_keys = stamp.label_keys if label_keys is None else label_keys
+    taints = stamp.taints if taints is None else taints
     return {
         names.ANNOTATION_PATH: stamp.slot.path,
         names.ANNOTATION_FABRIC: stamp.fabric,
@@ -100,8 +114,8 @@ def annotations_of(stamp: Stamp) -> dict[str, str]:
         names.ANNOTATION_GPUS: str(stamp.unit_gpus),
         names.ANNOTATION_NODES: str(stamp.unit_nodes),
         names.ANNOTATION_PLACED_UNDER: stamp.placed_under,
-        names.ANNOTATION_LABEL_KEYS: ",".join(stamp.label_keys),
-        names.ANNOTATION_TAINT_KEYS: ",".join(stamp.taints),
+        names.ANNOTATION_LABEL_KEYS: ",".join(label_keys),
+        names.ANNOTATION_TAINT_KEYS: ",".join(taints),
     }
 
 
