@@ -19,7 +19,7 @@ from rich.console import Console
 import controlplane
 from bench.live import fleet, flood
 from bench.live.asking import Sample
-from cluster.operating import Start, installed, operators
+from cluster.operating import Start, install, operators
 from controlplane import Lines, open_cluster
 
 Scenario = Callable[[Path, Start], Coroutine[Any, Any, list[Sample]]]
@@ -62,10 +62,7 @@ def _run(name: str, keep: Path | None) -> dict[tuple[str, str], list[float]]:
     with tempfile.TemporaryDirectory() as made, open_cluster(on_progress=Lines(print)) as cluster:
         folder = keep or Path(made)
         kubectl = partial(controlplane.kubectl, cluster.kubeconfig)
-        with (
-            installed(cluster, kubectl, folder) as kubeconfig,
-            operators(kubectl, kubeconfig, folder) as start,
-        ):
+        with operators(kubectl, install(cluster, kubectl, folder), folder) as start:
             scenario, namespaces = SCENARIOS[name]
             for namespace in namespaces:
                 kubectl("create", "namespace", namespace)

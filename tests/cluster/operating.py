@@ -153,16 +153,21 @@ def operators(kubectl: Kubectl, kubeconfig: Path, folder: Path) -> Iterator[Star
         kubectl("delete", "lease", LEASE, f"--namespace={SYSTEM}", "--ignore-not-found")
 
 
-@contextmanager
-def installed(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Iterator[Path]:
+def install(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Path:
     """Install what the operator needs and what binds it: all of the base, but for its Deployment.
 
-    Gives a kubeconfig with its own rights. Afterwards nothing is bound any more, and no object is left.
+    Gives a kubeconfig with its own rights.
     """
     beside = str(ROOT / "manifests" / "overlays" / "beside")
     kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", beside)
     kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
-    yield service_account_kubeconfig(cluster.kubeconfig, SYSTEM, ACCOUNT, folder / "kubeconfig")
+    return service_account_kubeconfig(cluster.kubeconfig, SYSTEM, ACCOUNT, folder / "kubeconfig")
+
+
+@contextmanager
+def installed(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Iterator[Path]:
+    """The same for a while: afterwards nothing is bound any more, and no object is left."""
+    yield install(cluster, kubectl, folder)
 
     for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
         ours = [name for name in kubectl("get", kind, "--output=name").split() if name.endswith(names.GROUP)]

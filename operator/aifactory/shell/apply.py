@@ -75,6 +75,7 @@ class Applier:
         metrics: Metrics,
         news: News,
         superseded: Callable[[], bool] = lambda: False,
+        urgent: Callable[[], bool] = lambda: False,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._client = client
@@ -83,7 +84,7 @@ class Applier:
         self._memory = memory
         self._metrics = metrics
         self._news = news
-        self._superseded = superseded
+        self._superseded, self._urgent = superseded, urgent
         self._beat = beat
 
     def begin(self, world: World, term: int, decided: float = 0.0) -> "Round":
@@ -103,6 +104,7 @@ class Applier:
             writes=Writes(
                 leads=lambda: self._leadership.holds() and self._leadership.term == term,
                 superseded=self._superseded,
+                urgent=self._urgent,
                 beat=self._beat,
                 memory=self._memory,
                 metrics=self._metrics,

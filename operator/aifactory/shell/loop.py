@@ -65,6 +65,7 @@ class Loop:
             metrics=metrics,
             news=news,
             superseded=lambda: wake.wished,
+            urgent=lambda: wake.urgent,
             beat=lambda: heartbeat.expect(SLOWEST),
         )
         self._term = 0  # of the last cycle
@@ -170,7 +171,8 @@ class Loop:
 
         def more() -> bool:
             spent = monotonic() - began
-            return spent < EXPLAINING and (spent < EXPLAINING_AT_LEAST or not self._wake.wished)
+            at_least = EXPLAINING_AT_LEAST if not self._wake.urgent else 0.0
+            return spent < EXPLAINING and (spent < at_least or not self._wake.wished)
 
         return await beside(lambda: report(decision, more))
 

@@ -15,6 +15,7 @@ from aifactory.backends import drivers
 from aifactory.shell.access import Access
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.certificate import Mounted, SelfSigned
+from aifactory.shell.client import FACTORY
 from aifactory.shell.endpoint import Endpoint, is_loopback
 from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.heartbeat import Heartbeat
@@ -84,7 +85,8 @@ class Service:
         """A watch tells of an object; the kind of event is None where it tells of all objects anew."""
         self._client.cache.told(obj, gone=kind == "DELETED", anew=kind is None)
         if change := self.news.judge(obj, gone=kind == "DELETED"):
-            self.wake.poke(wish=change is Change.WISH)
+            wish = change is Change.WISH
+            self.wake.poke(wish=wish, urgent=wish and obj["kind"] == FACTORY.name)
 
     def health_endpoint(self) -> Endpoint:
         """What the kubelet asks: /livez, whether to restart the pod, and /healthz, whether all is well."""

@@ -18,10 +18,13 @@ class Wake:
         self._lone = True  # one poke, and calm before it
         self.wished = False
         """Whether a user has changed a wish since the last answer."""
+        self.urgent = False
+        """Whether something was changed that a limit may hang on."""
 
-    def poke(self, *, wish: bool = False) -> None:
-        """Say that something has changed; `wish`: a user's wish."""
+    def poke(self, *, wish: bool = False, urgent: bool = False) -> None:
+        """Say that something has changed; `wish`: a user's wish; `urgent`: it waits for no storm's end."""
         self.wished = self.wished or wish
+        self.urgent = self.urgent or urgent
         now = asyncio.get_running_loop().time()
         if not self._poked.is_set():
             self._first, self._lone = now, now - self._last >= QUIET
@@ -42,15 +45,16 @@ class Wake:
             async with asyncio.timeout(limit):
                 await self._poked.wait()
                 await self._until(self._first + GRACE)
-                while not self._lone:
+                while not self._lone and not self.urgent:
                     until = min(self._last + QUIET, self._first + LONGEST)
-                    if asyncio.get_running_loop().time() >= until:
+                    now = asyncio.get_running_loop().time()
+                    if now >= until:
                         break
-                    await self._until(until)
+                    await self._until(min(until, now + GRACE))
         except TimeoutError:
             pass
         self._poked.clear()
-        self.wished = False
+        self.wished = self.urgent = False
 
     @staticmethod
     async def _until(moment: float) -> None:

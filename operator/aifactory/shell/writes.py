@@ -31,6 +31,7 @@ AT_ONCE: Final = 8  # writes under way; more made an API server on two cores no 
 # A write without an answer takes seconds. One object may do that, through a slow webhook, and must not stop
 # the others; an API server that is away must not hold a cycle up for hours.
 MOST_UNANSWERED: Final = 5
+AT_LEAST: Final = 0.25  # seconds of each stage, whatever is urgent: factories may change all the time
 _UNANSWERED: Final = (0, 429, 503, 504)
 _PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
 _NOT_EVICTED: Final = (429, 500)  # a budget allows it not yet; two budgets never will
@@ -80,12 +81,13 @@ class Writes:
         *,
         leads: Callable[[], bool],
         superseded: Callable[[], bool],
+        urgent: Callable[[], bool],
         beat: Callable[[], None],
         memory: Memory,
         metrics: Metrics,
     ) -> None:
         self._leads = leads
-        self._superseded = superseded
+        self._superseded, self._urgent = superseded, urgent
         self._beat = beat  # a sign of life with every write
         self._memory, self._failures = memory, memory.failures
         self._metrics = metrics
@@ -97,16 +99,18 @@ class Writes:
     ) -> list[T]:
         """Make all writes, started in their order; those that were not made.
 
-        From the time `until` on, if given, they give way to a user's new wish. Raises Superseded then,
-        LeftOff where too many writes got no answer, and Cut where this process leads no more.
+        From the time `until` on, if given, they give way to a user's new wish; almost at once to what is urgent.
+        Raises Superseded then, LeftOff where too many writes got no answer, and Cut where this process leads
+        no more.
         """
         left, undone = iter(items), []
         cut: Exception | None = None
+        urgently = None if until is None else asyncio.get_running_loop().time() + AT_LEAST
 
         async def work() -> None:
             nonlocal cut
             for item in left:
-                cut = cut or self._cut(until)
+                cut = cut or self._cut(until, urgently)
                 if cut:
                     return
                 if not await self._one(item, write):
@@ -118,13 +122,15 @@ class Writes:
             raise cut
         return undone
 
-    def _cut(self, until: float | None) -> Exception | None:
+    def _cut(self, until: float | None, urgently: float | None) -> Exception | None:
         """Why nothing more may be written now."""
         if not self._leads():
             return Cut("no longer leading")
         if self.summary.unanswered >= MOST_UNANSWERED:
             return LeftOff()
-        if until is not None and asyncio.get_running_loop().time() >= until and self._superseded():
+        now = asyncio.get_running_loop().time()
+        late = until is not None and now >= until and self._superseded()
+        if late or (urgently is not None and now >= urgently and self._urgent()):
             self.summary.left_off = True
             return Superseded()
         return None

@@ -32,6 +32,7 @@ class Bench:
     client: KubernetesClient
     news: News
     wished: Callable[[], bool] = lambda: True  # whether a user wants something new
+    urgent: Callable[[], bool] = lambda: False  # whether a limit may hang on it
 
     async def apply(self, *actions: Any, statuses: tuple[StatusWrite, ...] = ()) -> Summary:
         return await carry_out(

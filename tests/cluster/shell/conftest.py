@@ -69,6 +69,7 @@ async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncI
         metrics=Metrics(),
         news=news,
         superseded=lambda: bool(made.wished()),
+        urgent=lambda: bool(made.urgent()),
     )
     made = Bench(applier, leadership, memory, world, client, news)
     yield made

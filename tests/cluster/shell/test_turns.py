@@ -13,6 +13,7 @@ from aifactory.backends import Backend
 from aifactory.decide.plan import Cause, Drain, Event, Finalizer, Plan, StatusWrite
 from aifactory.decide.world import World
 from aifactory.shell import apply as module
+from aifactory.shell import writes
 from aifactory.shell.client import FACTORY, POOL, ApiError
 from aifactory.shell.writes import AT_ONCE
 from cluster.operating import a_namespace, pool
@@ -113,6 +114,19 @@ async def test_what_is_known_is_told_before_reasons_are_sought_and_failures_are_
     done = work.summary.done
     await work.tell(plan)
     assert work.summary.done <= done + 1  # nothing is written twice
+
+
+async def test_orders_give_way_at_once_to_what_is_urgent_and_releases_do_not(
+    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.apply(order(site, 1), order(site, 2))
+    nodes = await seen(driver, site)
+    drains = [Drain(node, bench.client.clock.now(), Cause.SPEC) for node in nodes.values()]
+    bench.urgent = lambda: True
+    monkeypatch.setattr(writes, "AT_LEAST", 0.0)
+    summary = await bench.apply(*drains, order(site, 3))
+    assert {slot: it.unschedulable for slot, it in (await seen(driver, site)).items()} == {1: True, 2: True}
+    assert summary.left_off
 
 
 async def test_who_has_a_place_is_told_so_among_another_ones_thousand_orders(

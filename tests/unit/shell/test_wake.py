@@ -108,3 +108,17 @@ async def test_what_is_due_at_once_answers_all_that_has_changed() -> None:
     assert await answer([], again_after=0.0, wake=wake) == pytest.approx(0.0)
     assert not wake.wished
     assert await answer([], wake=wake) == pytest.approx(RESYNC)
+
+
+async def test_what_is_urgent_waits_for_no_end_of_a_storm() -> None:
+    wake = Wake()
+
+    async def storm() -> None:
+        for number in range(20):
+            await asyncio.sleep(0.1)
+            wake.poke(wish=True, urgent=number == 4)
+
+    task = asyncio.create_task(storm())
+    assert await answer([], wake=wake) <= 0.75
+    assert not wake.urgent
+    task.cancel()
