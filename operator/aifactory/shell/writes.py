@@ -99,9 +99,9 @@ class Writes:
     ) -> list[T]:
         """Make all writes, started in their order; those that were not made.
 
-        From the time `until` on, if given, they give way to a user's new wish; almost at once to what is urgent.
-        Raises Superseded then, LeftOff where too many writes got no answer, and Cut where this process leads
-        no more.
+        From the time `until` on, if given, they give way to a user's new wish, and to what is urgent almost
+        at once. Raises Superseded then, LeftOff where too many writes got no answer, and Cut where this
+        process leads no more.
         """
         left, undone = iter(items), []
         cut: Exception | None = None
