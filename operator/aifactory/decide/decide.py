@@ -12,13 +12,12 @@ from aifactory.decide.called_off import called_off
 from aifactory.decide.case import Case
 from aifactory.decide.checked import checked
 from aifactory.decide.decision import Decision, Given
-from aifactory.decide.events import release_events
 from aifactory.decide.explained import More, Reasons, always
 from aifactory.decide.fleet import State
 from aifactory.decide.goes_first import exchanged, unsure
 from aifactory.decide.guard import Broken, Guard, culprits, name_of, without
 from aifactory.decide.lanes import choose
-from aifactory.decide.placed import Asked, Placed, Placer, certified, nothing_yet
+from aifactory.decide.placed import Asked, Placed, Placer, nothing_yet
 from aifactory.decide.placings import placings
 from aifactory.decide.plan import (
     SLOW_START,
@@ -32,9 +31,8 @@ from aifactory.decide.plan import (
     Placing,
     Plan,
 )
-from aifactory.decide.prices import factory_prices
 from aifactory.decide.refused import is_final
-from aifactory.decide.statuses import factory_statuses, pool_statuses, with_reasons
+from aifactory.decide.statuses import with_reasons, with_statuses
 from aifactory.decide.world import PoolKey, World, Written, key_of
 from aifactory_solver import Solution, check, gpus_by_pool
 from aifactory_solver.collector import paused
@@ -56,7 +54,7 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
 
 @paused()
 def begin(given: Given) -> Decision:
-    """The first half of a decision: what is done, and what is said with the reasons that are known.
+    """The first part of a decision: what is done. No release has to wait for what is said of it.
 
     An object about which anything goes wrong is left aside, as one that makes no sense.
     """
@@ -74,12 +72,27 @@ def begin(given: Given) -> Decision:
 
 
 @paused()
+def tell(decision: Decision) -> Decision:
+    """The second part: what is said, with the reasons that are known.
+
+    It may be a decision anew, without an object of which nothing can be said.
+    """
+    try:
+        return with_statuses(decision)
+    except Broken as broken:
+        world, log = without(decision.case.world, broken)
+        again = tell(begin(replace(decision.given, world=world)))
+        return replace(again, plan=replace(again.plan, log=(*log, *again.plan.log)))
+
+
+@paused()
 def report(decision: Decision, more: More = always) -> tuple[Plan, Reasons]:
-    """The other half: the whole plan, and the reasons that are known by now.
+    """The last part: the whole plan, and the reasons that are known by now.
 
     ``more`` is asked whether there is time for another reason. A pool that is to say why it waits, which
     nobody knows yet, keeps the status that it has.
     """
+    decision = decision if decision.told else tell(decision)
     try:
         return with_reasons(decision, more)
     except Broken as broken:
@@ -121,24 +134,15 @@ def _begin(given: Given) -> Decision:
     for pool in world.pools:
         with guard.about(name_of(pool)):
             placed[key_of(pool)] = placings(case, assignment, key_of(pool))
-    # 4. What is said, and claimed, as far as the reasons are known.
-    prices = factory_prices(case, answer.certificate.prices if answer.certificate else None)
-    statuses, events = factory_statuses(
-        case, assignment, placed, actions, guard=guard, proof=certified(answer), prices=prices, now=now
-    )
-    of_pools, events_of_pools = pool_statuses(case, assignment, placed, given.reasons, guard=guard, now=now)
     guard.judge()
     plan = Plan(
         placings=placed,
         actions=actions,
-        statuses=(*statuses, *of_pools),
-        events=(*events, *events_of_pools, *release_events(case, actions)),
-        prices=prices,
         adopted=choice.adopted(case, solution),
         log=log,
         again_after=_again_after(case, actions, now),
     )
-    return Decision(plan, case, unpaused, solution, answer, assignment, given, bool(choice.waiting))
+    return Decision(plan, case, unpaused, solution, answer, assignment, given, waits=bool(choice.waiting))
 
 
 def _checked_exchange(case: Case, solution: Solution) -> Solution:

@@ -33,7 +33,8 @@ class Given:
 class Decision:
     """What is done now, and all that it takes to say the rest afterwards.
 
-    The plan lacks the statuses of pools that wait for a reason that nobody knows yet.
+    The plan lacks all statuses until it is `told`, and then those of pools that wait for a reason that nobody
+    knows yet.
     """
 
     plan: Plan
@@ -43,4 +44,5 @@ class Decision:
     answer: Placed
     assignment: Assignment
     given: Given
+    told: bool = False
     waits: bool = False  # pools wait for a better plan that may come soon: nobody asks why yet

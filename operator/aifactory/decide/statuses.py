@@ -16,9 +16,11 @@ from aifactory.decide.factory_report import factory_status
 from aifactory.decide.guard import Guard, name_of
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.ordered import Ordered, ordered
+from aifactory.decide.placed import certified
 from aifactory.decide.placings import placings
 from aifactory.decide.plan import Action, Event, FactoryPrices, Placing, Plan, StatusWrite
 from aifactory.decide.pool_report import pool_facts, pool_status
+from aifactory.decide.prices import factory_prices
 from aifactory.decide.words import counted, listed
 from aifactory.decide.world import PoolKey, Refused, key_of
 from aifactory_solver import digest
@@ -106,6 +108,34 @@ def pool_statuses(
                 statuses.append(write)
                 events += transitions(pool.status.wire().get("conditions", []), write, ("Ready", "Placed"))
     return tuple(statuses), tuple(events)
+
+
+def with_statuses(decision: Decision) -> Decision:
+    """The decision with what is said and claimed, as far as the reasons are known. Raises Broken."""
+    case, plan, answer, guard = decision.case, decision.plan, decision.answer, Guard()
+    now, assignment = decision.given.now, decision.assignment
+    prices = factory_prices(case, answer.certificate.prices if answer.certificate else None)
+    statuses, events = factory_statuses(
+        case,
+        assignment,
+        plan.placings,
+        plan.actions,
+        guard=guard,
+        proof=certified(answer),
+        prices=prices,
+        now=now,
+    )
+    of_pools, events_of_pools = pool_statuses(
+        case, assignment, plan.placings, decision.given.reasons, guard=guard, now=now
+    )
+    guard.judge()
+    plan = replace(
+        plan,
+        statuses=(*statuses, *of_pools),
+        events=(*events, *events_of_pools, *release_events(case, plan.actions)),
+        prices=prices,
+    )
+    return replace(decision, plan=plan, told=True)
 
 
 def with_reasons(decision: Decision, more: More) -> tuple[Plan, Reasons]:

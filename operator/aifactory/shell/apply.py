@@ -113,7 +113,7 @@ class Applier:
 
 
 class Round:
-    """One plan that is carried out: first `act`, and `tell` once the reasons are known.
+    """One plan that is carried out: first `release`, then `act`, and `tell` once the reasons are known.
 
     Both raise Cut where this process leads no more, or has led in another term since.
     """
@@ -144,6 +144,8 @@ class Round:
         self._missing: set[Key] = set()
         self._events: dict[Key, list[Event]] = {}  # that are still to be posted
         self._heard: set[Key] = set()  # whose events were posted
+        self._begun = False
+        self._released: set[int] = set()  # identities of the releases that were made
         self._over = False  # nothing more is written in this round
 
     @property
@@ -151,17 +153,30 @@ class Round:
         """What has come of it so far."""
         return self._writes.summary
 
-    async def act(self, plan: Plan) -> None:
-        """Do what is to be done, and say what is known."""
-        objects, writes = self._objects, self._writes
+    async def release(self, plan: Plan) -> None:
+        """Release what is to be released. No status of the plan need be there yet."""
         self.summary.left_off = self._failures.begin(self._world, plan.actions)
-        self._tell_of(plan)
+        self._begun = True
+        releases = [action for action in plan.actions if isinstance(action, Release)]
+        self._new_refusals(releases)
+        self._released = {id(action) for action in releases}
         try:
             # 1. Releases.
-            releases = [action for action in plan.actions if isinstance(action, Release)]
-            self._new_refusals(releases)
-            await writes.all(self._known_last(releases), self._release)
+            await self._writes.all(self._known_last(releases), self._release)
+        except LeftOff:
+            self._over = True
 
+    async def act(self, plan: Plan) -> None:
+        """Do the rest of what is to be done, and say what is known."""
+        if not self._begun:
+            await self.release(plan)
+        objects, releases = self._objects, (it for it in plan.actions if isinstance(it, Release))
+        if any(id(it) not in self._released for it in releases):
+            self.summary.left_off = True  # it was decided anew meanwhile
+        if self._over:
+            return
+        self._tell_of(plan)
+        try:
             # 2. Generations seen, what is about to be ordered, and finalizers.
             until = self._until()
             first = [write for write in plan.statuses if write.first and objects.differs(write)]

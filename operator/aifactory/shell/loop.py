@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from aifactory.backends import Backend
-from aifactory.decide import Decision, Given, Plan, begin, report
+from aifactory.decide import Decision, Given, Plan, begin, report, tell
 from aifactory.decide.explained import Reasons
 from aifactory.decide.world import World
 from aifactory.shell.apply import Applier
@@ -128,8 +128,11 @@ class Loop:
         work = self._applier.begin(world, term, decided - began)
         self._quiet.clear()
         try:
-            # 4. Act.
+            # 4. Act. No release waits for what is said.
             with self._metrics.phase("act"):
+                await work.release(decision.plan)
+                decision = await beside(lambda: tell(decision))
+                self._memory.adopted = decision.plan.adopted
                 await work.act(decision.plan)
             acted = clock()
             # 5. Report. Only now is worked out why pools wait: no limit waits for reasons.

@@ -4,8 +4,8 @@ import asyncio
 from typing import Final
 
 GRACE: Final = 0.1  # seconds in which a second change tells a storm from a single change
-QUIET: Final = 1.0  # seconds without a change that end a storm
-LONGEST: Final = 2.0  # seconds after which a storm is answered all the same
+QUIET: Final = 0.5  # seconds without a change that end a storm
+LONGEST: Final = 1.0  # seconds after which a storm is answered all the same
 RESYNC: Final = 300.0  # seconds after which a cycle runs without any change: watches can miss one
 
 

@@ -9,6 +9,7 @@ import pytest
 from aifactory.api.reading import Invalid, parse_factory
 from aifactory.decide import Plan, decide
 from aifactory.decide.plan import Order
+from aifactory.decide.world import Stamp
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, status_of
 
@@ -83,11 +84,12 @@ def test_a_node_that_would_not_be_known_again_is_never_ordered(monkeypatch: pyte
     it = fleet()
     wish = import_module("aifactory.decide.wish")
     sound = wish.annotations_of
-    monkeypatch.setattr(
-        wish,
-        "annotations_of",
-        lambda stamp: sound(stamp) | ({"aifactory.dev/unit-watts": "0"} if stamp.pool.name == BAD else {}),
-    )
+
+    def broken(stamp: Stamp, *more: Any) -> dict[str, str]:
+        wrong = {"aifactory.dev/unit-watts": "0"} if stamp.pool and stamp.pool.name == BAD else {}
+        return {**sound(stamp, *more), **wrong}
+
+    monkeypatch.setattr(wish, "annotations_of", broken)
     plan = decide(it.world(), it.now)
     assert ordered(plan) == {"a/train", "c/serve"}
     assert "would not be read back" in reason(plan, f"b/{BAD}")
