@@ -18,13 +18,14 @@ from cluster.operating import (
     Kubectl,
     Operator,
     Start,
+    a_namespace,
     apply,
     delete_nodes,
     factory,
     installed,
     operators,
 )
-from controlplane import Cluster, Lines, open_cluster, wait_until
+from controlplane import Cluster, Lines, open_cluster
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -59,12 +60,8 @@ def kubectl(cluster: Cluster) -> Kubectl:
 @pytest.fixture
 def namespace(kubectl: Kubectl) -> Iterator[str]:
     """A namespace of the test's own, in which pods can be created."""
-    name = f"test-{secrets.token_hex(4)}"
-    kubectl("create", "namespace", name)
-    account = ("get", "serviceaccounts", f"--namespace={name}", "--output=name")
-    wait_until(lambda: "serviceaccount/default" in kubectl(*account), "the default service account exists")
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    with a_namespace(kubectl, f"test-{secrets.token_hex(4)}") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")

@@ -221,6 +221,20 @@ def delete_nodes(kubectl: Kubectl, selector: str) -> None:
     kubectl("delete", "--raw", f"/api/v1/nodes?labelSelector={quote(selector)}")
 
 
+@contextmanager
+def a_namespace(kubectl: Kubectl, name: str) -> Iterator[str]:
+    """A namespace in which pods can be created; it goes afterwards, with all that is in it."""
+    kubectl("create", "namespace", name)
+    try:
+        account = ("get", "serviceaccounts", f"--namespace={name}", "--output=name")
+        wait_until(
+            lambda: "serviceaccount/default" in kubectl(*account), "the default service account exists"
+        )
+        yield name
+    finally:
+        kubectl("delete", "namespace", name, "--wait=false")
+
+
 def get(kubectl: Kubectl, kind: str, *more: str) -> list[Object]:
     """Objects of a kind."""
     listed: list[Object] = json.loads(kubectl("get", kind, "--output=json", *more))["items"]

@@ -5,7 +5,18 @@ from collections.abc import Callable, Iterator
 import pytest
 import yaml
 
-from cluster.operating import FACTORIES, POOLS, Start, apply, condition, get, nodes_of, pool, read
+from cluster.operating import (
+    FACTORIES,
+    POOLS,
+    Start,
+    a_namespace,
+    apply,
+    condition,
+    get,
+    nodes_of,
+    pool,
+    read,
+)
 from controlplane import wait_until
 
 Kubectl = Callable[..., str]
@@ -15,11 +26,9 @@ MANY = 250
 @pytest.fixture
 def crowd(kubectl: Kubectl, namespace: str) -> Iterator[str]:
     """A namespace whose name comes before the other tenant's."""
-    name = f"a-{namespace}"
-    kubectl("create", "namespace", name)
-    yield name
-    kubectl("delete", POOLS, "--all", f"--namespace={name}", "--wait=false")
-    kubectl("delete", "namespace", name, "--wait=false")
+    with a_namespace(kubectl, f"a-{namespace}") as name:
+        yield name
+        kubectl("delete", POOLS, "--all", f"--namespace={name}", "--wait=false")
 
 
 def test_a_flood_of_wishes_that_cannot_be_served_holds_up_nobody_else(

@@ -1,11 +1,8 @@
 """What the kubelet is told, by an operator that is as a pod is, and that somebody may want to harm."""
 
 import os
-import resource
 import shutil
-import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,9 +11,9 @@ import pytest
 from cluster import undecided
 from cluster.operating import POOLS, Kubectl, Operator, Start, apply, is_ready, pool
 from controlplane import wait_until
+from unit.shell.connections import half_open
 
 NOBODY = 65532  # the Deployment's user, who has no entry in /etc/passwd
-FLOOD = 1200
 
 
 @pytest.fixture
@@ -66,34 +63,16 @@ def test_it_says_that_it_gets_nowhere_but_need_not_be_restarted(
     wait_until(lambda: operator.health() == {"loop": "in time", "leader": True}, "it is well again")
 
 
-@pytest.fixture
-def many_files() -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, before[1]), before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@pytest.mark.usefixtures("many_files")
-def test_a_flood_of_half_open_requests_leaves_it_as_it_was(operator: Operator) -> None:
+async def test_a_flood_of_half_open_requests_leaves_it_as_it_was(operator: Operator) -> None:
     def counted() -> tuple[int, int]:
         process = Path(f"/proc/{operator.process.pid}")
         return len(list((process / "task").iterdir())), len(list((process / "fd").iterdir()))
 
-    def flood(port: int) -> list[socket.socket]:
-        opened = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(FLOOD)]
-        for connection in opened:
-            with suppress(ConnectionError):  # the oldest are gone by now
-                connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
-        return opened
-
     threads, files = counted()
     for port in operator.ports:
-        opened = flood(port)
-        assert operator.health() == {"loop": "in time", "leader": True}
-        assert operator.leads(), "which the metrics say"
-        more_threads, more_files = counted()
+        async with half_open(port):
+            assert operator.health() == {"loop": "in time", "leader": True}
+            assert operator.leads(), "which the metrics say"
+            more_threads, more_files = counted()
         assert more_threads <= threads + 8, "those of the decision and of name look-ups come and go"
         assert more_files <= files + 200, "of 1,200"
-        for connection in opened:
-            connection.close()

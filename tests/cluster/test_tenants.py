@@ -10,6 +10,7 @@ from aifactory.api import names
 from cluster.operating import (
     FACTORIES,
     POOLS,
+    a_namespace,
     apply,
     condition,
     get,
@@ -61,12 +62,8 @@ def budget(namespace: str, app: str, name: str = SECRET) -> Object:
 @pytest.fixture
 def other(kubectl: Kubectl, namespace: str) -> Iterator[str]:
     """The namespace of another tenant."""
-    name = f"{namespace}-other"
-    kubectl("create", "namespace", name)
-    account = ("get", "serviceaccounts", f"--namespace={name}", "--output=name")
-    wait_until(lambda: "serviceaccount/default" in kubectl(*account), "the default service account exists")
-    yield name
-    kubectl("delete", "namespace", name, "--wait=false")
+    with a_namespace(kubectl, f"{namespace}-other") as name:
+        yield name
 
 
 @pytest.fixture

@@ -119,6 +119,9 @@ def identity(process: str) -> str:
     return f"aifactory-0_{POD}_{process}"
 
 
+ONE, TWO = identity("one"), identity("two")
+
+
 def node(name: str = "", *, ours: bool = True, **metadata: Any) -> Object:
     """A node as a person makes it."""
     meta = {
@@ -229,8 +232,12 @@ def hold_lease(kubectl: Kubectl, holder: str, term: int = 1) -> None:
     )
 
 
+def asking(kubectl: Kubectl, manifest: Object, *more: str) -> Callable[[], str]:
+    """Try to create an object."""
+    return lambda: kubectl("create", *TRY, *more, stdin=json.dumps(manifest))
+
+
 def create_when_known(kubectl: Kubectl, manifest: Object, *more: str) -> None:
     """Create a node as soon as the policy has seen the Lease as it is now."""
-    text = json.dumps(manifest)
-    wait_until(lambda: not refusal(lambda: kubectl("create", *TRY, *more, stdin=text)), "it is let in")
-    kubectl("create", "--filename=-", *more, stdin=text)
+    wait_until(lambda: not refusal(asking(kubectl, manifest, *more)), "it is let in")
+    kubectl("create", "--filename=-", *more, stdin=json.dumps(manifest))

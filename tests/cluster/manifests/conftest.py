@@ -7,19 +7,26 @@ from collections.abc import Iterator
 import pytest
 
 from cluster.manifests.base import (
+    AS_OPERATOR,
     CRDS,
+    ONE,
     READING,
     SENTINEL,
     SYSTEM,
+    TWO,
     Kubectl,
+    asking,
     dump,
     fill,
+    hold_lease,
     make_factory,
+    ordered,
     pool_manifest,
     production,
     put_in_force,
 )
-from cluster.operating import read
+from cluster.operating import read, refusal
+from controlplane import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +56,25 @@ def pool(installed: Kubectl, namespace: str) -> str:
     """A pool in `namespace`."""
     installed("apply", "--server-side", "--filename=-", stdin=json.dumps(pool_manifest(namespace)))
     return "pool"
+
+
+@pytest.fixture
+def led(installed: Kubectl) -> Kubectl:
+    """kubectl, while ONE leads in term 1 and the policies know it."""
+    hold_lease(installed, ONE)
+    wait_until(lambda: not refusal(asking(installed, ordered(ONE), *AS_OPERATOR)), "it may create nodes")
+    return installed
+
+
+@pytest.fixture
+def own(led: Kubectl) -> Iterator[str]:
+    """A node that the operator has ordered."""
+    manifest = ordered(ONE)
+    name = manifest["metadata"]["name"]
+    led("create", "--filename=-", *AS_OPERATOR, stdin=json.dumps(manifest))
+    hold_lease(led, TWO)  # an update or a release is not done in the name of the node's creator
+    yield name
+    led("delete", "node", name, "--ignore-not-found")
 
 
 @pytest.fixture

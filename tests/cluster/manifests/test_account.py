@@ -13,14 +13,15 @@ from cluster.manifests.base import (
     AS_ACCOUNT,
     AS_OPERATOR,
     CRDS,
+    ONE,
     POD,
     SYSTEM,
     TRY,
+    TWO,
     Kubectl,
     Object,
     bound_kubeconfig,
     hold_lease,
-    identity,
     ordered,
     patch,
     refused,
@@ -112,8 +113,8 @@ def test_everything_that_the_account_writes_is_written_by_its_pods(
     installed: Kubectl, factory: str, pool: str, namespace: str
 ) -> None:
     where = f"--namespace={namespace}"
-    hold_lease(installed, identity("one"))
-    node = ordered(identity("one"))
+    hold_lease(installed, ONE)
+    node = ordered(ONE)
     create = partial(installed, "create", "--filename=-", *AS_OPERATOR)
     wait_until(lambda: not refusal(lambda: create(stdin=json.dumps(node))), "it may create nodes")
     event: Object = {
@@ -136,7 +137,7 @@ def test_everything_that_the_account_writes_is_written_by_its_pods(
         "status": lambda *who: patch(
             installed, CRDS[0], factory, {"status": {"pools": 0}}, "--subresource=status", *who
         ),
-        "order": lambda *who: installed("create", *TRY, *who, stdin=json.dumps(ordered(identity("one")))),
+        "order": lambda *who: installed("create", *TRY, *who, stdin=json.dumps(ordered(ONE))),
         "taint": lambda *who: installed("taint", "node", on, "a=b:NoSchedule", *who),
         "event": lambda *who: patch(installed, "event", event["metadata"]["name"], {"count": 2}, where, *who),
         "lease": lambda *who: patch(
@@ -153,10 +154,10 @@ def test_everything_that_the_account_writes_is_written_by_its_pods(
 
 
 def test_the_lease_is_taken_in_the_name_of_the_pod_that_asks(installed: Kubectl) -> None:
-    hold_lease(installed, identity("one"))
-    hold_lease(installed, identity("two"))  # another process in the same pod
+    hold_lease(installed, ONE)
+    hold_lease(installed, TWO)  # another process in the same pod
     hold_lease(installed, "")
-    for holder in ("somebody", POD, identity("one").replace(POD, "another-pod"), f"x{POD}_y"):
+    for holder in ("somebody", POD, ONE.replace(POD, "another-pod"), f"x{POD}_y"):
         refused("own-lease", lambda h=holder: hold_lease(installed, h))  # type: ignore[misc]
 
 
@@ -166,6 +167,6 @@ def test_no_other_lease_is_made(installed: Kubectl) -> None:
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": name, "namespace": namespace},
-            "spec": {"holderIdentity": identity("one")},
+            "spec": {"holderIdentity": ONE},
         }
         refused("own-lease", lambda m=lease: installed("create", *TRY, *AS_OPERATOR, stdin=json.dumps(m)))  # type: ignore[misc]

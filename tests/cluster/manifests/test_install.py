@@ -10,6 +10,7 @@ import yaml
 
 from aifactory.api import names
 from cluster.manifests.base import (
+    ONE,
     SYSTEM,
     TRY,
     Kubectl,
@@ -18,7 +19,6 @@ from cluster.manifests.base import (
     create_when_known,
     dump,
     hold_lease,
-    identity,
     node,
     production,
 )
@@ -106,7 +106,7 @@ def test_the_operator_never_runs_on_a_node_that_it_may_delete(
 ) -> None:
     name = f"node-{secrets.token_hex(4)}"
     # Created by a person: a node of ours needs a leader only when the operator orders it.
-    hold_lease(installed, identity("one"))
+    hold_lease(installed, ONE)
     manifest = node(name, ours=ours)
     manifest["metadata"]["labels"]["kubernetes.io/hostname"] = name
     create_when_known(installed, manifest)

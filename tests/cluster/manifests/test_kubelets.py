@@ -2,25 +2,12 @@
 
 import json
 import secrets
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
 from aifactory.api import names
-from cluster.manifests.base import (
-    READERS,
-    Kubectl,
-    Object,
-    hold_lease,
-    identity,
-    node,
-    ordered,
-    patch,
-    refused,
-)
-from cluster.operating import refusal
-from controlplane import wait_until
+from cluster.manifests.base import READERS, Kubectl, Object, node, patch, refused
 
 TAINT = {"key": "aifactory.dev/tenant", "value": "team-a", "effect": "NoSchedule"}
 OTHER = {"key": "example.com/maintenance", "effect": "NoSchedule"}
@@ -33,22 +20,11 @@ def kubelet(name: str) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def led(installed: Kubectl) -> None:
-    """Somebody leads: without a Lease nobody creates a node of ours."""
-    hold_lease(installed, identity("one"))
-
-
-@pytest.fixture
-def own(installed: Kubectl, led: None) -> Iterator[str]:
+def own(led: Kubectl, own: str) -> str:
     """A node of a pool that drains."""
-    body = ordered(identity("one"))
-    body["metadata"]["annotations"][names.ANNOTATION_DRAINING_SINCE] = "2026-01-01T00:00:00+00:00"
-    body["spec"] |= {"taints": [TAINT, OTHER], "unschedulable": True}
-    name = body["metadata"]["name"]
-    create = json.dumps(body)
-    wait_until(lambda: not refusal(lambda: installed("create", "--filename=-", stdin=create)), "it is made")
-    yield name
-    installed("delete", "node", name)
+    drains = {"annotations": {names.ANNOTATION_DRAINING_SINCE: "2026-01-01T00:00:00+00:00"}}
+    patch(led, "node", own, {"metadata": drains, "spec": {"taints": [TAINT, OTHER], "unschedulable": True}})
+    return own
 
 
 @pytest.mark.parametrize(
@@ -91,18 +67,18 @@ def test_a_kubelet_takes_no_taint_and_no_cordon_of_ours_off(
     refused("kubelets", lambda: patch(installed, "node", own, {"spec": change}, *kubelet(own)))
 
 
-def test_a_kubelet_adds_no_node_to_a_factory(installed: Kubectl, led: None) -> None:
+def test_a_kubelet_adds_no_node_to_a_factory(led: Kubectl) -> None:
     name = f"node-{secrets.token_hex(4)}"
     for body in (
         node(name, ours=True),
         node(name, ours=False, annotations={names.ANNOTATION_WATTS: "1"}),
         node(name, ours=False) | {"spec": {"taints": [TAINT]}},
     ):
-        create = partial(installed, "create", "--filename=-", *kubelet(name), stdin=json.dumps(body))
+        create = partial(led, "create", "--filename=-", *kubelet(name), stdin=json.dumps(body))
         refused("kubelets", create)
-    installed("create", "--filename=-", *kubelet(name), stdin=json.dumps(node(name, ours=False)))
-    patch(installed, "node", name, {"spec": {"unschedulable": True, "taints": [OTHER]}}, *kubelet(name))
-    installed("delete", "node", name)
+    led("create", "--filename=-", *kubelet(name), stdin=json.dumps(node(name, ours=False)))
+    patch(led, "node", name, {"spec": {"unschedulable": True, "taints": [OTHER]}}, *kubelet(name))
+    led("delete", "node", name)
 
 
 def test_a_kubelet_writes_all_else(installed: Kubectl, own: str) -> None:

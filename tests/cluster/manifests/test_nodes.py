@@ -2,7 +2,6 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -12,13 +11,13 @@ from aifactory.api import names
 from aifactory.decide.world import Taint
 from cluster.manifests.base import (
     AS_OPERATOR,
+    ONE,
     SYSTEM,
-    TRY,
+    TWO,
     Kubectl,
     Object,
-    create_when_known,
+    asking,
     hold_lease,
-    identity,
     node,
     ordered,
     patch,
@@ -27,16 +26,10 @@ from cluster.manifests.base import (
 from cluster.operating import read, refusal
 from controlplane import wait_until
 
-ONE, TWO = identity("one"), identity("two")
 DRAINING = {
     "metadata": {"annotations": {names.ANNOTATION_DRAINING_SINCE: "2026-01-01T00:00:00+00:00"}},
     "spec": {"unschedulable": True},
 }
-
-
-def asking(kubectl: Kubectl, manifest: Object, *more: str) -> Callable[[], str]:
-    """Try to create an object."""
-    return lambda: kubectl("create", *TRY, *more, stdin=json.dumps(manifest))
 
 
 # In whose name
@@ -86,14 +79,6 @@ def test_a_person_creates_any_node(installed: Kubectl) -> None:
 
 
 # In which form
-
-
-@pytest.fixture
-def led(installed: Kubectl) -> Kubectl:
-    """kubectl, while ONE leads in term 1 and the policies know it."""
-    hold_lease(installed, ONE)
-    wait_until(lambda: not refusal(asking(installed, ordered(ONE), *AS_OPERATOR)), "it may create nodes")
-    return installed
 
 
 def merged(obj: Any, change: Any) -> Any:
@@ -172,17 +157,6 @@ def test_a_name_that_is_cut_is_that_of_a_node_too(led: Kubectl) -> None:
 
 
 # What stands
-
-
-@pytest.fixture
-def own(led: Kubectl) -> Iterator[str]:
-    """A node that the operator has ordered."""
-    manifest = ordered(ONE)
-    name = manifest["metadata"]["name"]
-    create_when_known(led, manifest, *AS_OPERATOR)
-    hold_lease(led, TWO)  # an update or a release is not done in the name of the node's creator
-    yield name
-    led("delete", "node", name, "--ignore-not-found")
 
 
 CORDON: Object = {"spec": {"unschedulable": True}}

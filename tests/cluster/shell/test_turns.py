@@ -15,7 +15,7 @@ from aifactory.decide.world import World
 from aifactory.shell import apply as module
 from aifactory.shell.client import FACTORY, POOL, ApiError
 from aifactory.shell.writes import AT_ONCE
-from cluster.operating import pool
+from cluster.operating import a_namespace, pool
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
 
@@ -26,21 +26,19 @@ MANY = 40
 @pytest.fixture
 async def crowded(bench: Bench, site: str, kubectl: Kubectl, namespace: str) -> AsyncIterator[Bench]:
     """The world has many pools of one tenant, and a single one of another, whose name comes last."""
-    other = f"z-{namespace}"
-    kubectl("create", "namespace", other)
-    pools = [pool(f"flood-{n:02}", namespace, 8, site) for n in range(MANY)]
-    kubectl("create", "--filename=-", stdin=yaml.safe_dump_all([*pools, pool("late", other, 8, site)]))
-    found = [
-        it
-        for it in await bench.client.read_all(POOL, dict)
-        if it["metadata"]["namespace"] in (namespace, other)
-    ]
-    bench.world = World(
-        factories=(parse_factory(await bench.client.get(FACTORY, site)),),
-        pools=tuple(parse_pool(it) for it in found),
-    )
-    yield bench
-    kubectl("delete", "namespace", other, "--wait=false")
+    with a_namespace(kubectl, f"z-{namespace}") as other:
+        pools = [pool(f"flood-{n:02}", namespace, 8, site) for n in range(MANY)]
+        kubectl("create", "--filename=-", stdin=yaml.safe_dump_all([*pools, pool("late", other, 8, site)]))
+        found = [
+            it
+            for it in await bench.client.read_all(POOL, dict)
+            if it["metadata"]["namespace"] in (namespace, other)
+        ]
+        bench.world = World(
+            factories=(parse_factory(await bench.client.get(FACTORY, site)),),
+            pools=tuple(parse_pool(it) for it in found),
+        )
+        yield bench
 
 
 def statuses(world: World) -> tuple[StatusWrite, ...]:

@@ -1,9 +1,8 @@
 """What probes and Prometheus ask is served to whoever asks, and to nobody for ever."""
 
 import asyncio
-import resource
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from itertools import islice
@@ -16,12 +15,10 @@ from aiohttp import web
 from aifactory.shell.certificate import Mounted, SelfSigned
 from aifactory.shell.endpoint import Endpoint, Tls, is_loopback
 from controlplane.ports import free_port
+from unit.shell.connections import HALF, Opened, half_open
 
 ASK = b"GET /fine HTTP/1.1\r\nHost: localhost\r\n\r\n"
-FLOOD = 1200
 BIG = b"x" * 64 * 2**20  # more than a socket's buffers hold
-Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-Open = Callable[[], Awaitable[Opened]]
 
 
 async def fine(_: web.Request) -> web.Response:
@@ -63,15 +60,6 @@ async def ends(opened: Opened) -> None:
     opened[1].close()
 
 
-@pytest.fixture
-def many_files() -> Iterator[None]:
-    """Room for both ends of a flood in one process."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, before[1]), before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
 def test_what_only_this_machine_can_reach_is_known() -> None:
     assert [is_loopback(host) for host in ("127.0.0.1", "127.8.8.8", "::1", "[::1]")] == [True] * 4
     assert [is_loopback(host) for host in ("0.0.0.0", "::", "192.0.2.1")] == [False] * 3
@@ -84,18 +72,14 @@ async def test_a_connection_carries_one_request() -> None:
     assert b"Connection: close" in answer
 
 
-@pytest.mark.usefixtures("many_files")
-@pytest.mark.parametrize("said", [b"", b"GET /fine HTTP/1.1\r\nHost: loc"], ids=["nothing", "a half"])
+@pytest.mark.parametrize("said", [b"", HALF], ids=["nothing", "a half"])
 async def test_however_many_are_opened_and_left_who_asks_is_answered(said: bytes) -> None:
     most = 8
-    async with served(most=most, seconds=60) as port:
-        opened = []
-        for _ in range(FLOOD):
-            opened.append(await asyncio.open_connection("127.0.0.1", port))
-            opened[-1][1].write(said)
+    async with served(most=most, seconds=60) as port, half_open(port, said) as opened:
         assert b"fine" in await ask(port)
         ending = [asyncio.ensure_future(ends(each)) for each in opened]
-        gone = FLOOD - most + 1  # all but those that came last, whose first gave way to the one that asked
+        # All but those that came last, whose first gave way to the one that asked.
+        gone = len(opened) - most + 1
         for ended in islice(asyncio.as_completed(ending, timeout=30), gone):
             await ended
         for task in ending:
@@ -104,7 +88,7 @@ async def test_however_many_are_opened_and_left_who_asks_is_answered(said: bytes
 
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
-@pytest.mark.parametrize("said", [b"", b"GET /fine HTTP/1.1\r\nHost: loc"], ids=["nothing", "a half"])
+@pytest.mark.parametrize("said", [b"", HALF], ids=["nothing", "a half"])
 async def test_who_does_not_ask_in_time_is_cut_off(said: bytes, secure: bool) -> None:
     async with served(seconds=0.3, tls=SelfSigned() if secure else None) as port:
         opened = await asyncio.open_connection("127.0.0.1", port)
