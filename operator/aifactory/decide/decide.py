@@ -12,7 +12,7 @@ from aifactory.decide.build import build
 from aifactory.decide.called_off import called_off
 from aifactory.decide.case import Case
 from aifactory.decide.checked import checked
-from aifactory.decide.decision import Decision
+from aifactory.decide.decision import Decision, Given
 from aifactory.decide.events import release_events
 from aifactory.decide.explained import More, Reasons, always
 from aifactory.decide.fleet import State
@@ -23,7 +23,6 @@ from aifactory.decide.placings import placings
 from aifactory.decide.plan import (
     SLOW_START,
     Action,
-    Adopted,
     CallOff,
     Delete,
     Drain,
@@ -43,45 +42,31 @@ from aifactory_solver.problem import Wrong
 
 ORDER_AGAIN_SECONDS = 1.0  # where more is to be ordered than one cycle may
 STRANGER_POLL_SECONDS = 60.0  # nodes that are not ours are not watched, and one of them may go
-_NONE = Reasons()
 
 
-def decide(
-    world: World,
-    now: datetime,
-    placer: Placer = nothing_yet,
-    adopted: Adopted | None = None,
-    *,
-    acting: bool = True,
-) -> Plan:
+def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting: bool = True) -> Plan:
     """Decide for all pools and all factories together. The same world and solutions give the same plan.
 
-    ``placer`` is asked once for better plans than the safe ones, which are used where it has none.
-    ``adopted`` is what the plan before this one meant: while nothing else is asked, that is carried on with.
-    Without ``acting`` only placings and statuses are made, as a planner without a cluster needs them.
-    An object about which anything goes wrong is left aside, as one that makes no sense.
+    It is decided as for the first time, with all reasons. Without ``acting`` only placings and statuses are
+    made, as a planner without a cluster needs them.
     """
-    plan, _ = report(begin(world, now, placer, adopted, acting=acting), placer)
+    plan, _ = report(begin(Given(world, now, placer, acting=acting)))
     return plan
 
 
 @paused()
-def begin(
-    world: World,
-    now: datetime,
-    placer: Placer = nothing_yet,
-    adopted: Adopted | None = None,
-    reasons: Reasons = _NONE,
-    *,
-    acting: bool = True,
-) -> Decision:
-    """The first half of `decide`: what is done, and what is said with the reasons that are known."""
+def begin(given: Given) -> Decision:
+    """The first half of a decision: what is done, and what is said with the reasons that are known.
+
+    An object about which anything goes wrong is left aside, as one that makes no sense.
+    """
     log: list[str] = []
     while True:
         try:
-            decision = _begin(world, now, placer, adopted, reasons, acting=acting)
+            decision = _begin(given)
         except Broken as broken:
-            world, more = without(world, broken)
+            world, more = without(given.world, broken)
+            given = replace(given, world=world)
             log += more
         else:
             plan = decision.plan
@@ -89,7 +74,7 @@ def begin(
 
 
 @paused()
-def report(decision: Decision, placer: Placer = nothing_yet, more: More = always) -> tuple[Plan, Reasons]:
+def report(decision: Decision, more: More = always) -> tuple[Plan, Reasons]:
     """The other half: the whole plan, and the reasons that are known by now.
 
     ``more`` is asked whether there is time for another reason. A pool that is to say why it waits, which
@@ -99,22 +84,15 @@ def report(decision: Decision, placer: Placer = nothing_yet, more: More = always
         return with_reasons(decision, more)
     except Broken as broken:
         world, log = without(decision.case.world, broken)
-        done, known = decision.plan, decision.reasons
-        again = begin(world, decision.now, placer, done.adopted, known, acting=False)
-        plan, reasons = report(again, placer, more)
-        return replace(plan, actions=done.actions, unsure=done.unsure, log=(*log, *plan.log)), reasons
+        done = decision.plan
+        again = begin(replace(decision.given, world=world, adopted=done.adopted, acting=False))
+        plan, reasons = report(again, more)
+        return replace(plan, actions=done.actions, log=(*log, *plan.log)), reasons
 
 
-def _begin(
-    world: World,
-    now: datetime,
-    placer: Placer,
-    adopted: Adopted | None,
-    reasons: Reasons,
-    *,
-    acting: bool,
-) -> Decision:
+def _begin(given: Given) -> Decision:
     # 1. The world as arrays, also as it would be if nothing were paused.
+    world, now = given.world, given.now
     try:
         case = build(world)
     except Exception:
@@ -125,21 +103,23 @@ def _begin(
     world = case.world
     unpaused = build(world, paused=False) if _paused(world) else None
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
-    answer = placer((case.problem, unpaused.problem) if unpaused else (case.problem,))
+    answer = given.placer((case.problem, unpaused.problem) if unpaused else (case.problem,))
     better = answer.solutions[0] if answer.solutions else None
-    before = resumed(case, adopted)
+    before = resumed(case, given.adopted)
     solution, log = checked(case.problem, better, before)
     if better is not None and log:
         answer = Placed(trouble=Trouble(Stopped.FAILED, "the checker refused a better one"))
     if kept := called_off(case, solution):
         case, solution, log = kept.case, kept.solution, (*log, *kept.log)
         answer = Placed()  # it was about another question
-    open_choice = unsure(case, solution)
+    if given.acting and given.look and (nodes := unsure(case, solution)):
+        # Reading the pods of all nodes each time would cost more than a second try now and then.
+        return _begin(replace(given, world=given.look(given.world, nodes), look=None))
     solution = _checked_exchange(case, solution)
     # 3. From counts to named units, and to what is done now.
     assignment = assign(case, solution, now)
     guard = Guard()
-    actions = act(case, assignment, now, guard) if acting else ()
+    actions = act(case, assignment, now, guard) if given.acting else ()
     placed: dict[PoolKey, tuple[Placing, ...]] = {}
     for pool in world.pools:
         with guard.about(name_of(pool)):
@@ -149,7 +129,7 @@ def _begin(
     statuses, events = factory_statuses(
         case, assignment, placed, actions, guard=guard, proof=certified(answer), prices=prices, now=now
     )
-    of_pools, events_of_pools = pool_statuses(case, assignment, placed, reasons, guard=guard, now=now)
+    of_pools, events_of_pools = pool_statuses(case, assignment, placed, given.reasons, guard=guard, now=now)
     guard.judge()
     plan = Plan(
         placings=placed,
@@ -158,11 +138,10 @@ def _begin(
         events=(*events, *events_of_pools, *release_events(case, actions)),
         prices=prices,
         adopted=adopt(case, solution),
-        unsure=open_choice if acting else frozenset(),
         log=log,
         again_after=_again_after(case, actions, now),
     )
-    return Decision(plan, case, unpaused, solution, answer, assignment, reasons, now)
+    return Decision(plan, case, unpaused, solution, answer, assignment, given)
 
 
 def _checked_exchange(case: Case, solution: Solution) -> Solution:

@@ -1,14 +1,32 @@
-"""A decision half-way: what is done is settled, what is said about it is not."""
+"""What a decision is made from; and a decision half-way, settled in what is done, not in what is said."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.explained import Reasons
-from aifactory.decide.placed import Placed
-from aifactory.decide.plan import Plan
+from aifactory.decide.placed import Placed, Placer, nothing_yet
+from aifactory.decide.plan import Adopted, Plan
+from aifactory.decide.world import World
 from aifactory_solver import Solution
+
+Look = Callable[[World, frozenset[str]], World]
+"""The same world with the pods of some nodes more, as far as they can be read."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """All that a decision is made from."""
+
+    world: World
+    now: datetime
+    placer: Placer = nothing_yet  # has better plans than the safe ones, or not
+    look: Look | None = None  # asked at most once: where it matters which nodes are idle
+    adopted: Adopted | None = None  # what the plan before meant: carried on with while nothing else is asked
+    reasons: Reasons = field(default_factory=Reasons)  # why pools wait, as far as it is known
+    acting: bool = True  # else only placings and statuses are made
 
 
 @dataclass(frozen=True)
@@ -24,5 +42,4 @@ class Decision:
     solution: Solution
     answer: Placed
     assignment: Assignment
-    reasons: Reasons  # known before
-    now: datetime
+    given: Given

@@ -201,6 +201,5 @@ class Plan:
     events: tuple[Event, ...] = ()
     prices: Mapping[str, FactoryPrices] = field(default_factory=dict)  # by factory, where there are any
     adopted: Adopted | None = None  # what the plan means for the cycles to come
-    unsure: frozenset[str] = frozenset()  # nodes whose pods would tell which of them should go first
     log: tuple[str, ...] = ()  # for operators only: may name pools of several tenants
     again_after: float | None = None  # seconds until something is due that no watch tells

@@ -111,7 +111,7 @@ def pool_statuses(
 
 def with_reasons(decision: Decision, more: More) -> tuple[Plan, Reasons]:
     """The decision's plan with the statuses of the pools for which a reason was worked out. Raises Broken."""
-    case, plan, guard, before = decision.case, decision.plan, Guard(), decision.reasons
+    case, plan, guard, before = decision.case, decision.plan, Guard(), decision.given.reasons
     lacking, fallen = [], set()
     for key, pool in zip(case.index, case.pools, strict=True):
         has = sum(p.gpus for p in plan.placings.get(key, ()))
@@ -127,7 +127,7 @@ def with_reasons(decision: Decision, more: More) -> tuple[Plan, Reasons]:
         if reasons.of(case, key) != before.of(case, key) or reasons.advice.get(key) != before.advice.get(key)
     }
     statuses, events = pool_statuses(
-        case, decision.assignment, plan.placings, reasons, guard=guard, now=decision.now, only=new
+        case, decision.assignment, plan.placings, reasons, guard=guard, now=decision.given.now, only=new
     )
     guard.judge()
     about = {("GPUPool", *key) for key in new}
@@ -155,7 +155,7 @@ def _advised(decision: Decision, reasons: Reasons, before: Reasons, more: More) 
     if asked == before.advice_asked or (reasons.open and not more()):
         return replace(reasons, advice_asked=before.advice_asked, advice=before.advice)
     solution, _ = checked(case.problem, better)
-    assignment = assign(case, solution, decision.now)
+    assignment = assign(case, solution, decision.given.now)
     advice = {}
     for pool in case.pools:
         then = placings(case, assignment, key_of(pool))

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from aifactory.backends import Backend
-from aifactory.decide import Decision, Plan, begin, report
+from aifactory.decide import Decision, Given, Plan, begin, report
 from aifactory.decide.explained import Reasons
 from aifactory.decide.world import World
 from aifactory.shell.apply import Applier
@@ -121,10 +121,6 @@ class Loop:
         # 3. Decide, beside the event loop: the lease has to be renewed meanwhile.
         with self._metrics.phase("decide"):
             decision = await self._decide(world)
-            if decision.plan.unsure:
-                # Reading the pods of all nodes each time would cost more than a second look now and then.
-                world = await look_at(world, decision.plan.unsure, self._backends, self._memory)
-                decision = await self._decide(world)
             self._memory.adopted = decision.plan.adopted
         decided = clock()
         work = self._applier.begin(world, term, decided - began)
@@ -157,8 +153,15 @@ class Loop:
         return min((seconds for seconds in due if seconds is not None), default=None)
 
     async def _decide(self, world: World) -> Decision:
-        now, adopted, reasons = self._client.clock.now(), self._memory.adopted, self._memory.reasons
-        return await beside(lambda: begin(world, now, self._planner.place, adopted, reasons))
+        loop, memory = asyncio.get_running_loop(), self._memory
+
+        def look(world: World, nodes: frozenset[str]) -> World:
+            looked = look_at(world, nodes, self._backends, memory)
+            return asyncio.run_coroutine_threadsafe(looked, loop).result()
+
+        now, place = self._client.clock.now(), self._planner.place
+        given = Given(world, now, place, look, memory.adopted, memory.reasons)
+        return await beside(lambda: begin(given))
 
     async def _report(self, decision: Decision) -> tuple[Plan, Reasons]:
         """Say what pools say, with reasons while nobody wants anything new and for a while."""
@@ -168,7 +171,7 @@ class Loop:
             spent = monotonic() - began
             return spent < EXPLAINING and (spent < EXPLAINING_AT_LEAST or not self._wake.wished)
 
-        return await beside(lambda: report(decision, self._planner.place, more))
+        return await beside(lambda: report(decision, more))
 
     def _tell(self, plan: Plan, summary: Summary, took: tuple[float, float, float, float]) -> None:
         """Log what is new. The same plan says the same again in every cycle."""

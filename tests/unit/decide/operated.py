@@ -11,7 +11,7 @@ from typing import Any, Self
 from aifactory.api import names
 from aifactory.api.conditions import Condition
 from aifactory.api.reading import parse_factory, parse_pool
-from aifactory.decide import Plan, decide
+from aifactory.decide import Given, Plan, begin, report
 from aifactory.decide.placed import Placer, nothing_yet
 from aifactory.decide.plan import Event, Order, StatusWrite
 from aifactory.decide.wish import read_stamp
@@ -148,11 +148,13 @@ class Cluster(Simulator):
 
     # The operator
 
+    def given(self, **more: Any) -> Given:
+        """What it decides from now."""
+        return Given(self.world(), self.now, adopted=self.adopted, **more)
+
     def decide(self, placer: Placer = nothing_yet) -> Plan:
         """What the operator would do now."""
-        plan = decide(self.world(), self.now, placer, self.adopted)
-        if plan.unsure:
-            plan = decide(self.world(plan.unsure), self.now, placer, self.adopted)
+        plan, _ = report(begin(self.given(placer=placer, look=lambda _, nodes: self.world(nodes))))
         judge_plan(self, plan)
         return plan
 
