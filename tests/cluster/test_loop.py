@@ -112,6 +112,17 @@ def test_a_pool_is_scaled_up_and_down_again(kubectl: Kubectl, namespace: str, si
     assert ready(kubectl, "llm", namespace)["status"]["gpus"] == 8
 
 
+def test_of_two_nodes_the_idle_one_goes(kubectl: Kubectl, namespace: str, site: str) -> None:
+    apply(kubectl, pool("llm", namespace, 16, site))
+    ready(kubectl, "llm", namespace)
+    _, busy = sorted(node["metadata"]["name"] for node in nodes_of(kubectl, "llm", namespace))
+    guard(kubectl, namespace, busy)  # if nobody looked, the higher slot went
+    kubectl("scale", POOLS, "llm", "--replicas=8", f"-n={namespace}")
+    wait_until(lambda: len(nodes_of(kubectl, "llm", namespace)) == 1, "a node is released")
+    assert nodes_of(kubectl, "llm", namespace)[0]["metadata"]["name"] == busy
+    kubectl("delete", "pdb", "hold-on", f"-n={namespace}")
+
+
 def test_a_deleted_pool_goes_with_its_nodes_and_not_before_them(
     kubectl: Kubectl, namespace: str, site: str
 ) -> None:

@@ -48,10 +48,14 @@ def exchanged(case: Case, solution: Solution) -> Solution:
 
 
 def _giving(case: Case, solution: Solution) -> dict[int, list[int]]:
-    """By pool that gives something up and keeps something: the rows that it may choose from."""
+    """By pool that gives something up and keeps something: the rows that it may choose from.
+
+    Where its own spec has changed, these are the rows that suit it still: the others go anyway.
+    """
     problem = case.problem
     gone = problem.row_units - solution.kept
-    loose = ~problem.row_leave & ~problem.row_locked & ~problem.changed[problem.row_pool]
+    loose = ~problem.row_leave & ~problem.row_locked
+    loose &= problem.row_fits | ~problem.changed[problem.row_pool]
     gives, keeps = (set(problem.row_pool[loose & (n > 0)].tolist()) for n in (gone, solution.kept))
     found: dict[int, list[int]] = defaultdict(list)
     for r in np.flatnonzero(loose & np.isin(problem.row_pool, sorted(gives & keeps))).tolist():

@@ -54,9 +54,10 @@ def test_a_smaller_wish_takes_the_broken_one(broken: str, slot: int) -> None:
     assert bad not in it.edit("a/train", gpus=boxes(5)).settle().nodes_of("a/train")
 
 
+@pytest.mark.parametrize("at_least", [0, None])
 @pytest.mark.parametrize("slot", range(4))
-def test_a_smaller_wish_takes_the_idle_one(slot: int) -> None:
-    it = settled(HALLS, pool("a/train", boxes(4), at_least=0))
+def test_a_smaller_wish_takes_the_idle_one(slot: int, at_least: int | None) -> None:
+    it = settled(HALLS, pool("a/train", boxes(4), at_least=at_least))
     idle = it.nodes_of("a/train")[slot]
     work(it, *(n for n in it.nodes if n != idle))
     assert idle not in it.edit("a/train", gpus=boxes(3)).settle().nodes_of("a/train")
@@ -110,20 +111,20 @@ def test_a_broken_unit_alone_makes_nothing_go() -> None:
 @given(
     st.lists(st.sampled_from(("dead", "cordoned", "idle", "busy")), min_size=4, max_size=9),
     st.integers(0, 9),
-    st.sampled_from(("gpus", "quota", "preempt")),
+    st.sampled_from(("gpus", "minimum", "quota", "preempt")),
     st.sampled_from((1, 2, 3)),
 )
 def test_never_a_better_one_before_a_worse_one(kinds: list[str], stay: int, why: str, halls: int) -> None:
     count, stay = len(kinds), min(stay, len(kinds))
     it = settled(
         factory("dfw", halls=halls, boxes=-(-count // halls), quota=10 * count),
-        pool("a/soft", boxes(count), at_least=0, preemptible=True),
+        pool("a/soft", boxes(count), at_least=None if why == "minimum" else 0, preemptible=True),
     )
     of = dict(zip(it.nodes_of("a/soft"), kinds, strict=True))
     dead(it, *(n for n, kind in of.items() if kind == "dead"))
     it.cordon(*(n for n, kind in of.items() if kind == "cordoned"))
     work(it, *(n for n, kind in of.items() if kind == "busy"))
-    if why == "gpus":
+    if why in ("gpus", "minimum"):
         it.edit("a/soft", gpus=boxes(stay))
     elif why == "quota":
         it.edit("dfw", quota=10 * stay)
