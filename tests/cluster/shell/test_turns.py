@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -10,11 +11,12 @@ import yaml
 
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends import Backend
+from aifactory.backends.port import NODE
 from aifactory.decide.plan import Cause, Drain, Event, Finalizer, Plan, StatusWrite
-from aifactory.decide.world import World
+from aifactory.decide.world import World, key_of
 from aifactory.shell import apply as module
 from aifactory.shell.client import FACTORY, POOL, ApiError
-from aifactory.shell.writes import AT_ONCE
+from aifactory.shell.writes import AT_ONCE, MOST_UNANSWERED
 from cluster.operating import a_namespace, pool
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
@@ -100,6 +102,36 @@ async def test_what_was_unanswered_comes_last(crowded: Bench, monkeypatch: pytes
     clock[0] += 1000  # all may be tried again
     assert (await crowded.apply(statuses=plan)).unanswered >= 5
     assert {"late", *(f"flood-{n:02}" for n in range(5, MANY))} == set(written)
+
+
+@pytest.mark.parametrize("first", ["releases", "finalizers"])
+async def test_writes_that_are_never_answered_hold_up_no_other_stage(
+    crowded: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """As many as would keep a cycle busy for ever, behind a webhook that hangs."""
+    await crowded.apply(*(order(site, slot) for slot in range(1, 2 * AT_ONCE + 1)))
+    nodes = (await seen(driver, site)).values()
+    asked, patch = list[str](), crowded.client.patch
+
+    async def hang(kind: Any, name: str, *more: Any) -> Any:
+        if kind is (NODE if first == "releases" else POOL):
+            asked.append(name)
+            raise ApiError(0, "Timeout", f"{name}: no answer")
+        return await patch(kind, name, *more)
+
+    monkeypatch.setattr(crowded.client, "patch", hang)
+    plan = statuses(crowded.world)
+    drains = [Drain(node, crowded.client.clock.now(), Cause.SPEC) for node in nodes]
+    holds = [Finalizer(it.kind, it.namespace, it.name, add=True) for it in plan]
+    last = replace(order(site, 101), pool=key_of(crowded.world.pools[-1]))  # its finalizer was not tried
+    summary = await crowded.apply(
+        *(drains if first == "releases" else holds), order(site, 100), last, statuses=plan
+    )
+    assert MOST_UNANSWERED <= len(asked) < MOST_UNANSWERED + AT_ONCE
+    assert summary.left_off, "the others are tried at once"
+    assert await told(crowded) == {it.name for it in plan}
+    ordered = {slot for slot in await seen(driver, site) if slot >= 100}
+    assert ordered == ({100, 101} if first == "releases" else {100})
 
 
 async def test_what_is_known_is_told_before_reasons_are_sought_and_failures_are_left_for_later(
