@@ -141,7 +141,7 @@ class Round:
         self._factory_of = {node.name: node.factory for node in world.nodes}
         self._unsaid: set[Key] = set()  # whose status could not be written
         self._events: dict[Key, list[Event]] = {}  # that are still to be posted
-        self._heard: set[Key] = set()  # whose events were posted
+        self._heard: set[tuple[Key, str]] = set()  # who was told of what, by events
 
     @property
     def summary(self) -> Summary:
@@ -211,7 +211,8 @@ class Round:
         """Have a plan's events posted, each when its time has come."""
         self._events.clear()
         for event in plan.events:
-            if (key := key_of(event)) not in self._heard:
+            key = key_of(event)
+            if (key, event.reason) not in self._heard:
                 self._events.setdefault(key, []).append(event)
 
     def _known_last(self, items: list[T]) -> list[T]:
@@ -249,8 +250,8 @@ class Round:
     async def _say(self, write: StatusWrite) -> None:
         await self._objects.write_status(write)
         key = key_of(write)
-        self._heard.add(key)
         for event in self._events.pop(key, ()):
+            self._heard.add((key, event.reason))
             await self._writes.follow(event, self._post)
 
     async def _provision_or_say(self, action: Order | Relabel | StatusWrite) -> None:

@@ -172,10 +172,37 @@ async def test_what_a_status_tells_of_is_told_wherever_the_round_ends(
     await carry_out(
         crowded.applier, Plan(statuses=writes, events=events), crowded.world, crowded.leadership.term
     )
-    uids = {it.metadata.uid: it.metadata.name for it in crowded.world.pools}
-    posted = json.loads(kubectl("get", "events", "--all-namespaces", "--output=json"))["items"]
-    mine = {
-        uids[it["involvedObject"].get("uid")]: it for it in posted if it["involvedObject"].get("uid") in uids
+    mine = posted(kubectl, crowded.world)
+    assert {name for name, _ in mine} == await told(crowded)
+    assert set(mine.values()) <= {1}
+
+
+def posted(kubectl: Kubectl, world: World) -> dict[tuple[str, str], int]:
+    """(pool, reason) of the events of a world's pools, and how often each was told."""
+    names = {it.metadata.uid: it.metadata.name for it in world.pools}
+    found = json.loads(kubectl("get", "events", "--all-namespaces", "--output=json"))["items"]
+    return {
+        (names[it["involvedObject"]["uid"]], it["reason"]): it["count"]
+        for it in found
+        if it["involvedObject"].get("uid") in names
     }
-    assert set(mine) == await told(crowded)
-    assert {it["count"] for it in mine.values()} == {1}
+
+
+async def test_what_a_later_status_tells_of_is_told_too(crowded: Bench, kubectl: Kubectl) -> None:
+    """A pool's reason is another one once it is worked out; what was told by then is not told again."""
+
+    def plan(gpus: int, reason: str) -> Plan:
+        writes = [replace(it, status={**it.status, "gpus": gpus}) for it in statuses(crowded.world)]
+        events = [
+            Event(it.kind, it.namespace, it.name, why, f"{why}.")
+            for it in writes
+            for why in ("Placed", reason)
+        ]
+        return Plan(statuses=tuple(writes), events=tuple(events))
+
+    work = crowded.applier.begin(crowded.world, crowded.leadership.term)
+    await work.act(plan(8, "InsufficientPower"))
+    await work.tell(plan(16, "InsufficientUnits"))
+    reasons = ("Placed", "InsufficientPower", "InsufficientUnits")
+    expected = {(it.metadata.name, why): 1 for it in crowded.world.pools for why in reasons}
+    assert posted(kubectl, crowded.world) == expected
