@@ -425,7 +425,7 @@ REASONS: Final = (
 # Words of the decision that look like reasons and are none.
 WORDS: Final = frozenset(
     {
-        *("AIFactory", "GPUPool", "True", "False", "Plan", "World", "Decision"),
+        *("AIFactory", "GPUPool", "True", "False", "Plan", "World", "Decision", "Given"),
         *("Standing", "Leaving", "Held", "Spec", "Slots"),
         *("Order", "Release", "Update", "Status", "Finalizer"),
         *("Training", "Inference", "DataProcessing"),

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
 from aifactory.api import names
 from cluster.operating import (
     FACTORIES,
@@ -19,6 +21,7 @@ from cluster.operating import (
     nodes_of,
     pool,
     read,
+    refusal,
 )
 from controlplane import KubectlError, wait_until
 
@@ -158,6 +161,21 @@ def test_releases_that_are_refused_are_told(kubectl: Kubectl, tenant: str) -> No
         assert WORDS in says(kubectl, site, "WithinLimits", "ReleaseRefused")
         assert len(nodes_in(kubectl, tenant)) == 2
     wait_until(lambda: nodes_in(kubectl, tenant) == [], "the limit is met once they may go", 2 * SECONDS)
+
+
+@pytest.mark.parametrize("kind", [POOLS, FACTORIES])
+def test_a_finalizer_that_is_refused_is_told_in_the_status(kubectl: Kubectl, tenant: str, kind: str) -> None:
+    name, resource = ("llm" if kind == POOLS else tenant), kind.removesuffix(f".{names.GROUP}")
+    rule = f"!has(object.metadata.finalizers) || object.metadata.name != '{name}'"
+    apply(kubectl, factory(tenant), pool("llm", tenant, 0, tenant))
+    with policy(kubectl, tenant, rule, on="UPDATE", resource=resource, group=names.GROUP):
+        held = '{"metadata": {"finalizers": ["example.com/held"]}}'
+        change = ("patch", kind, name, f"-n={tenant}", "--type=merge", "--dry-run=server", f"--patch={held}")
+        wait_until(lambda: WORDS in refusal(lambda: kubectl(*change)), "the policy is in force")
+        kubectl("scale", POOLS, "llm", "--replicas=8", f"-n={tenant}")
+        assert WORDS in says(kubectl, lambda: read(kubectl, kind, name, tenant), "Ready", "WriteRefused")
+        assert nodes_in(kubectl, tenant) == []
+    wait_until(lambda: is_ready(kubectl, "llm", tenant), "the pool is ready", 2 * SECONDS)
 
 
 def test_a_status_that_cannot_be_written_is_told_by_an_event(kubectl: Kubectl, tenant: str) -> None:

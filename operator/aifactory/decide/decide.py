@@ -48,7 +48,7 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
     It is decided as for the first time, with all reasons. Without ``acting`` only placings and statuses are
     made, as a planner without a cluster needs them.
     """
-    plan, _ = report(begin(Given(world, now, placer, acting=acting)))
+    plan, _ = report(begin(Given(world, now, placer, done=None if acting else ())))
     return plan
 
 
@@ -97,10 +97,10 @@ def report(decision: Decision, more: More = always) -> tuple[Plan, Reasons]:
         return with_reasons(decision, more)
     except Broken as broken:
         world, log = without(decision.case.world, broken)
-        done = decision.plan
-        again = begin(replace(decision.given, world=world, adopted=done.adopted, acting=False))
+        plan = decision.plan
+        again = begin(replace(decision.given, world=world, adopted=plan.adopted, done=plan.actions))
         plan, reasons = report(again, more)
-        return replace(plan, actions=done.actions, log=(*log, *plan.log)), reasons
+        return replace(plan, log=(*log, *plan.log)), reasons
 
 
 def _begin(given: Given) -> Decision:
@@ -122,14 +122,14 @@ def _begin(given: Given) -> Decision:
     if kept := called_off(case, solution, choice.again):
         case, solution, log = kept.case, kept.solution, (*log, *kept.log)
         answer = Placed()  # it was about another question
-    if given.acting and given.look and (nodes := unsure(case, solution)):
+    if given.done is None and given.look and (nodes := unsure(case, solution)):
         # Reading the pods of all nodes each time would cost more than a second try now and then.
         return _begin(replace(given, world=given.look(given.world, nodes), look=None))
     solution = _checked_exchange(case, solution)
     # 3. From counts to named units, and to what is done now.
     assignment = assign(case, solution, now)
     guard = Guard()
-    actions = act(case, assignment, now, guard) if given.acting else ()
+    actions = act(case, assignment, now, guard) if given.done is None else given.done
     placed: dict[PoolKey, tuple[Placing, ...]] = {}
     for pool in world.pools:
         with guard.about(name_of(pool)):

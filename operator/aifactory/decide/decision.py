@@ -8,7 +8,7 @@ from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
 from aifactory.decide.explained import Reasons
 from aifactory.decide.placed import Placed, Placer, nothing_yet
-from aifactory.decide.plan import Adopted, Plan
+from aifactory.decide.plan import Action, Adopted, Plan
 from aifactory.decide.world import World
 from aifactory_solver import Solution
 
@@ -26,7 +26,7 @@ class Given:
     look: Look | None = None  # asked at most once: where it matters which nodes are idle
     adopted: Adopted | None = None  # what the plan before meant: carried on with while nothing else is asked
     reasons: Reasons = field(default_factory=Reasons)  # why pools wait, as far as it is known
-    acting: bool = True  # else only placings and statuses are made
+    done: tuple[Action, ...] | None = None  # what is done in place of what this would decide
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from aifactory.decide.placings import placings
 from aifactory.decide.plan import Action, Event, FactoryPrices, Placing, Plan, StatusWrite
 from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.prices import factory_prices
+from aifactory.decide.why import said_before
 from aifactory.decide.words import counted, listed
 from aifactory.decide.world import PoolKey, Refused, key_of
 from aifactory_solver import digest
@@ -87,7 +88,8 @@ def pool_statuses(
 ) -> Report:
     """The statuses and the events of all pools, or of some.
 
-    A pool below its minimum that nobody knows yet why it waits is left out: it keeps the status that it has.
+    Where nobody knows yet why a pool waits, it says what it said before. One below its minimum that has said
+    nothing yet is left out: it keeps the status that it has.
     """
     statuses: list[StatusWrite] = []
     events: list[Event] = []
@@ -99,8 +101,8 @@ def pool_statuses(
             mine, alive, advice = placed.get(key, ()), key in case.index, reasons.advice.get(key, "")
             has = sum(p.gpus for p in mine)
             lacks = alive and has < pool.spec.gpus
-            why = reasons.of(case, key) if lacks else None
-            if why is not None and advice:
+            why = (reasons.of(case, key) or said_before(pool)) if lacks else None
+            if why is not None and not why.message.endswith(advice):
                 why = replace(why, message=f"{why.message} {advice}")
             facts = pool_facts(case, assignment, pool, mine, why=why, advice=advice, now=now)
             write = pool_status(facts, case.stamps[key][0] if alive else pool.status.placed_under, now)

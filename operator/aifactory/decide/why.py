@@ -61,6 +61,14 @@ class Why:
         return self.reason
 
 
+def said_before(pool: GPUPool) -> Why | None:
+    """What a pool's own status says of its present spec: what another leader has worked out, say."""
+    status = pool.status
+    if status.waiting is None or status.observed_generation != pool.metadata.generation:
+        return None
+    return Why(**{name: getattr(status.waiting, name) for name in Waiting.model_fields})
+
+
 def plain(case: Case, key: PoolKey) -> Why | None:
     """Why a pool does not get what it wishes for, where that is plain; None where it takes a search."""
     pool = case.pools[case.index[key]]

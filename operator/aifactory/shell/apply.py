@@ -49,7 +49,7 @@ from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.objects import Key, Objects, key_of
-from aifactory.shell.writes import LeftOff, Summary, Superseded, Writes
+from aifactory.shell.writes import Summary, Superseded, Writes
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -115,7 +115,7 @@ class Applier:
 class Round:
     """One plan that is carried out: first `release`, then `act`, and `tell` once the reasons are known.
 
-    Both raise Cut where this process leads no more, or has led in another term since.
+    Each raises Cut where this process leads no more, or has led in another term since.
     """
 
     def __init__(
@@ -141,12 +141,11 @@ class Round:
         self._objects = Objects(client, world, news)
         self._kind_of = {f.metadata.name: kind for f in world.factories for kind in f.spec.backend.given()}
         self._factory_of = {node.name: node.factory for node in world.nodes}
-        self._missing: set[Key] = set()
+        self._unsaid: set[Key] = set()  # whose status could not be written
         self._events: dict[Key, list[Event]] = {}  # that are still to be posted
-        self._heard: set[Key] = set()  # whose events were posted
+        self._heard: set[tuple[Key, str]] = set()  # who was told of what, by events
         self._begun = False
         self._released: set[int] = set()  # identities of the releases that were made
-        self._over = False  # nothing more is written in this round
 
     @property
     def summary(self) -> Summary:
@@ -160,11 +159,8 @@ class Round:
         releases = [action for action in plan.actions if isinstance(action, Release)]
         self._new_refusals(releases)
         self._released = {id(action) for action in releases}
-        try:
-            # 1. Releases.
-            await self._writes.all(self._known_last(releases), self._release)
-        except LeftOff:
-            self._over = True
+        # 1. Releases.
+        await self._writes.all(self._known_last(releases), self._release)
 
     async def act(self, plan: Plan) -> None:
         """Do the rest of what is to be done, and say what is known."""
@@ -173,26 +169,22 @@ class Round:
         objects, releases = self._objects, (it for it in plan.actions if isinstance(it, Release))
         if any(id(it) not in self._released for it in releases):
             self.summary.left_off = True  # it was decided anew meanwhile
-        if self._over:
-            return
         self._tell_of(plan)
         try:
             # 2. Generations seen, what is about to be ordered, and finalizers.
             until = self._until()
             first = [write for write in plan.statuses if write.first and objects.differs(write)]
-            await self._all(self._known_last(first), self._say, until)
+            missing = await self._all(self._known_last(first), self._say, until)
             holds = [action for action in plan.actions if isinstance(action, Finalizer)]
-            await self._all(self._known_last(holds), objects.write_finalizer, until)
+            missing |= await self._all(self._known_last(holds), objects.write_finalizer, until)
 
             # 3. Upkeep and orders, and what is known. A status that failed before is left for later.
-            wanted = self._known_last(self._failures.probes(allowed(plan, self._missing)))
+            wanted = self._known_last(self._failures.probes(allowed(plan, missing)))
             known = [write for write in self._untold(plan) if not self._failures.knows(write)]
             turns = in_turns(known, lambda write: write.namespace)
             await self._all(alternately(self._in_time(wanted), turns), self._provision_or_say, self._until())
         except Superseded:
             pass
-        except LeftOff:
-            self._over = True
 
     async def tell(self, plan: Plan) -> None:
         """Say the rest of what is to be said."""
@@ -201,17 +193,14 @@ class Round:
             [write for write in plan.statuses if self._objects.differs(write)]
         )
         try:
-            if not self._over:
-                until = self._until()
-                turns = in_turns(self._untold(plan), lambda write: write.namespace)
-                await self._all(self._known_last(turns), self._say, until)
-                # What is to be told of objects whose status says it already, or cannot.
-                left = [
-                    event for key, its in self._events.items() if key not in self._missing for event in its
-                ]
-                left = in_turns([*left, *self._writes.untold], lambda event: event.namespace)
-                await self._writes.all(left, self._post, until)
-        except LeftOff:
+            until = self._until()
+            turns = in_turns(self._untold(plan), lambda write: write.namespace)
+            untold = self._unsaid | await self._all(self._known_last(turns), self._say, until)
+            # What is to be told of objects whose status says it already, or cannot.
+            left = [event for key, its in self._events.items() if key not in untold for event in its]
+            left = in_turns([*left, *self._writes.untold], lambda event: event.namespace)
+            await self._writes.all(left, self._post, until)
+        except Superseded:
             pass
         finally:
             self.summary.log()
@@ -221,19 +210,21 @@ class Round:
         return _now() + self._patience
 
     def _untold(self, plan: Plan) -> list[StatusWrite]:
-        """The statuses that are still to be written, and may be."""
-        return [w for w in plan.statuses if self._objects.differs(w) and key_of(w) not in self._missing]
+        """The statuses that are still to be written."""
+        return [w for w in plan.statuses if self._objects.differs(w) and key_of(w) not in self._unsaid]
 
-    async def _all(self, items: Iterable[T], write: Callable[[T], Awaitable[None]], until: float) -> None:
-        """Make all writes, and remember whose were not made."""
-        undone = await self._writes.all(items, write, until)
-        self._missing |= {key_of(it) for it in undone if isinstance(it, StatusWrite | Finalizer)}
+    async def _all(self, items: Iterable[T], write: Callable[[T], Awaitable[None]], until: float) -> set[Key]:
+        """Make all writes; the resources of ours whose were not made, or not even tried."""
+        undone, untried = await self._writes.all(items, write, until)
+        self._unsaid |= {key_of(it) for it in undone if isinstance(it, StatusWrite)}
+        return {key_of(it) for it in (*undone, *untried) if isinstance(it, StatusWrite | Finalizer)}
 
     def _tell_of(self, plan: Plan) -> None:
         """Have a plan's events posted, each when its time has come."""
         self._events.clear()
         for event in plan.events:
-            if (key := key_of(event)) not in self._heard:
+            key = key_of(event)
+            if (key, event.reason) not in self._heard:
                 self._events.setdefault(key, []).append(event)
 
     def _known_last(self, items: list[T]) -> list[T]:
@@ -271,8 +262,8 @@ class Round:
     async def _say(self, write: StatusWrite) -> None:
         await self._objects.write_status(write)
         key = key_of(write)
-        self._heard.add(key)
         for event in self._events.pop(key, ()):
+            self._heard.add((key, event.reason))
             await self._writes.follow(event, self._post)
 
     async def _provision_or_say(self, action: Order | Relabel | StatusWrite) -> None:

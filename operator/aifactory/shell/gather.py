@@ -53,8 +53,10 @@ async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memo
     unknown = driven_by(failed)
     pods, without_pods = await _pods(backends, memory, unknown)
     unread = unknown | without_pods
-    present = {node.name for node in seen}
-    memory.refusals = {node: why for node, why in memory.refusals.items() if node in present}
+    # A pod that is gone, or may stay, holds nothing up; what cannot be read is as it was.
+    held_up = {pod.node for pod in pods if not pod.evicted}
+    held_up |= {node.name for node in seen if node.factory in unread}
+    memory.refusals = {node: why for node, why in memory.refusals.items() if node in held_up}
     return World(
         factories=tuple(factories),
         pools=tuple(pools),

@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AT_ONCE: Final = 8  # writes under way; more made an API server on two cores no faster
-# A write without an answer takes seconds. One object may do that, through a slow webhook, and must not stop
-# the others; an API server that is away must not hold a cycle up for hours.
+# A write without an answer takes seconds. Many objects may do that, through a webhook that hangs, and must
+# not stop the others; an API server that is away must not hold a cycle up for hours. So many end a stage.
 MOST_UNANSWERED: Final = 5
 AT_LEAST: Final = 0.25  # seconds of each stage, whatever is urgent: factories may change all the time
 _UNANSWERED: Final = (0, 429, 503, 504)
@@ -41,12 +41,8 @@ class Cut(Exception):  # noqa: N818 - as it reads in `except Cut`
     """This process leads no more; the rest of the plan is another one's."""
 
 
-class LeftOff(Exception):  # noqa: N818 - no error at all
-    """The rest of the plan is left to the next cycle."""
-
-
-class Superseded(LeftOff):
-    """A user wants something new."""
+class Superseded(Exception):  # noqa: N818 - no error at all
+    """A user wants something new: the rest of the plan is left to the next cycle."""
 
 
 @dataclass
@@ -96,14 +92,15 @@ class Writes:
 
     async def all(
         self, items: Iterable[T], write: Callable[[T], Awaitable[None]], until: float | None = None
-    ) -> list[T]:
-        """Make all writes, started in their order; those that were not made.
+    ) -> tuple[list[T], list[T]]:
+        """Make all writes, started in their order; those that could not be made, and those not even tried.
 
-        From the time `until` on, if given, they give way to a user's new wish, and to what is urgent almost
-        at once. Raises Superseded then, LeftOff where too many writes got no answer, and Cut where this
-        process leads no more.
+        Not tried are, and wait for the next cycle, those that come after too many that got no answer. From
+        the time `until` on, if given, they give way to a user's new wish, and to what is urgent almost at
+        once. Raises Superseded then, and Cut where this process leads no more.
         """
-        left, undone = iter(items), []
+        left, undone, untried = iter(items), list[T](), list[T]()
+        most = self.summary.unanswered + MOST_UNANSWERED
         cut: Exception | None = None
         urgently = None if until is None else asyncio.get_running_loop().time() + AT_LEAST
 
@@ -113,21 +110,22 @@ class Writes:
                 cut = cut or self._cut(until, urgently)
                 if cut:
                     return
-                if not await self._one(item, write):
+                if self.summary.unanswered >= most:
+                    untried.append(item)
+                elif not await self._one(item, write):
                     undone.append(item)
 
         # No task group: where one write ends the stage, those under way still come to their end.
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
         if cut:
             raise cut
-        return undone
+        self.summary.left_off |= bool(untried)
+        return undone, untried
 
     def _cut(self, until: float | None, urgently: float | None) -> Exception | None:
         """Why nothing more may be written now."""
         if not self._leads():
             return Cut("no longer leading")
-        if self.summary.unanswered >= MOST_UNANSWERED:
-            return LeftOff()
         now = asyncio.get_running_loop().time()
         late = until is not None and now >= until and self._superseded()
         if late or (urgently is not None and now >= urgently and self._urgent()):

@@ -11,8 +11,8 @@ import yaml
 
 from aifactory.api import names
 from aifactory.backends import Backend, Mandate, drivers
-from aifactory.decide.plan import Cause, Drain
-from aifactory.decide.world import PoolKey
+from aifactory.decide.plan import CallOff, Cause, Drain
+from aifactory.decide.world import PoolKey, Refusal
 from aifactory.shell import gather as module
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
 from aifactory.shell.gather import gather, look_at
@@ -154,11 +154,8 @@ async def test_a_factory_whose_draining_nodes_hide_their_pods_is_unknown(
     assert site in (await gather(blind, drivers(blind), Memory())).unknown
 
 
-async def test_the_pods_of_nodes_that_stay_are_read_where_they_matter(
-    client: KubernetesClient, driver: Backend, site: str, namespace: str, kubectl: Kubectl
-) -> None:
-    await driver.create(order(site), Mandate("x", 1))
-    node, memory = (await seen(driver, site))[1].name, Memory()
+def run_job(kubectl: Kubectl, namespace: str, node: str) -> None:
+    """A pod on a node."""
     job = {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -166,6 +163,32 @@ async def test_the_pods_of_nodes_that_stay_are_read_where_they_matter(
         "spec": {"nodeName": node, "containers": [{"name": "main", "image": "none"}]},
     }
     kubectl("apply", "-f", "-", stdin=yaml.safe_dump(job))
+
+
+async def test_an_eviction_that_was_refused_is_forgotten_once_its_pod_is_gone_or_may_stay(
+    client: KubernetesClient, driver: Backend, site: str, namespace: str, kubectl: Kubectl
+) -> None:
+    said, memory = Refusal(namespace, "its budget says no"), Memory()
+    for slot, end in ((1, "it goes"), (2, "the node is kept")):
+        await driver.create(order(site, slot), Mandate("x", 1))
+        await driver.drain(Drain((await seen(driver, site))[slot], NOW, Cause.SPEC))
+        node = (await seen(driver, site))[slot]
+        run_job(kubectl, namespace, node.name)
+        memory.refusals[node.name] = said
+        assert (await gather(client, drivers(client), memory)).refusals == {node.name: said}
+        if end == "it goes":
+            kubectl("delete", "pod", "job", f"-n={namespace}", "--grace-period=0", "--force")
+        else:
+            await driver.call_off(CallOff(node))
+        assert (await gather(client, drivers(client), memory)).refusals == {}, end
+
+
+async def test_the_pods_of_nodes_that_stay_are_read_where_they_matter(
+    client: KubernetesClient, driver: Backend, site: str, namespace: str, kubectl: Kubectl
+) -> None:
+    await driver.create(order(site), Mandate("x", 1))
+    node, memory = (await seen(driver, site))[1].name, Memory()
+    run_job(kubectl, namespace, node)
     world = await gather(client, drivers(client), memory)
     assert (node in world.looked_at, world.pods) == (False, ())
     world = await look_at(world, {node}, drivers(client), memory)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -10,12 +11,13 @@ import yaml
 
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends import Backend
+from aifactory.backends.port import NODE
 from aifactory.decide.plan import Cause, Drain, Event, Finalizer, Plan, StatusWrite
-from aifactory.decide.world import World
+from aifactory.decide.world import World, key_of
 from aifactory.shell import apply as module
 from aifactory.shell import writes
 from aifactory.shell.client import FACTORY, POOL, ApiError
-from aifactory.shell.writes import AT_ONCE
+from aifactory.shell.writes import AT_ONCE, MOST_UNANSWERED
 from cluster.operating import a_namespace, pool
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
@@ -103,6 +105,36 @@ async def test_what_was_unanswered_comes_last(crowded: Bench, monkeypatch: pytes
     assert {"late", *(f"flood-{n:02}" for n in range(5, MANY))} == set(written)
 
 
+@pytest.mark.parametrize("first", ["releases", "finalizers"])
+async def test_writes_that_are_never_answered_hold_up_no_other_stage(
+    crowded: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    """As many as would keep a cycle busy for ever, behind a webhook that hangs."""
+    await crowded.apply(*(order(site, slot) for slot in range(1, 2 * AT_ONCE + 1)))
+    nodes = (await seen(driver, site)).values()
+    asked, patch = list[str](), crowded.client.patch
+
+    async def hang(kind: Any, name: str, *more: Any) -> Any:
+        if kind is (NODE if first == "releases" else POOL):
+            asked.append(name)
+            raise ApiError(0, "Timeout", f"{name}: no answer")
+        return await patch(kind, name, *more)
+
+    monkeypatch.setattr(crowded.client, "patch", hang)
+    plan = statuses(crowded.world)
+    drains = [Drain(node, crowded.client.clock.now(), Cause.SPEC) for node in nodes]
+    holds = [Finalizer(it.kind, it.namespace, it.name, add=True) for it in plan]
+    last = replace(order(site, 101), pool=key_of(crowded.world.pools[-1]))  # its finalizer was not tried
+    summary = await crowded.apply(
+        *(drains if first == "releases" else holds), order(site, 100), last, statuses=plan
+    )
+    assert MOST_UNANSWERED <= len(asked) < MOST_UNANSWERED + AT_ONCE
+    assert summary.left_off, "the others are tried at once"
+    assert await told(crowded) == {it.name for it in plan}
+    ordered = {slot for slot in await seen(driver, site) if slot >= 100}
+    assert ordered == ({100, 101} if first == "releases" else {100})
+
+
 async def test_what_is_known_is_told_before_reasons_are_sought_and_failures_are_left_for_later(
     crowded: Bench,
 ) -> None:
@@ -154,10 +186,37 @@ async def test_what_a_status_tells_of_is_told_wherever_the_round_ends(
     await carry_out(
         crowded.applier, Plan(statuses=writes, events=events), crowded.world, crowded.leadership.term
     )
-    uids = {it.metadata.uid: it.metadata.name for it in crowded.world.pools}
-    posted = json.loads(kubectl("get", "events", "--all-namespaces", "--output=json"))["items"]
-    mine = {
-        uids[it["involvedObject"].get("uid")]: it for it in posted if it["involvedObject"].get("uid") in uids
+    mine = posted(kubectl, crowded.world)
+    assert {name for name, _ in mine} == await told(crowded)
+    assert set(mine.values()) <= {1}
+
+
+def posted(kubectl: Kubectl, world: World) -> dict[tuple[str, str], int]:
+    """(pool, reason) of the events of a world's pools, and how often each was told."""
+    names = {it.metadata.uid: it.metadata.name for it in world.pools}
+    found = json.loads(kubectl("get", "events", "--all-namespaces", "--output=json"))["items"]
+    return {
+        (names[it["involvedObject"]["uid"]], it["reason"]): it["count"]
+        for it in found
+        if it["involvedObject"].get("uid") in names
     }
-    assert set(mine) == await told(crowded)
-    assert {it["count"] for it in mine.values()} == {1}
+
+
+async def test_what_a_later_status_tells_of_is_told_too(crowded: Bench, kubectl: Kubectl) -> None:
+    """A pool's reason is another one once it is worked out; what was told by then is not told again."""
+
+    def plan(gpus: int, reason: str) -> Plan:
+        writes = [replace(it, status={**it.status, "gpus": gpus}) for it in statuses(crowded.world)]
+        events = [
+            Event(it.kind, it.namespace, it.name, why, f"{why}.")
+            for it in writes
+            for why in ("Placed", reason)
+        ]
+        return Plan(statuses=tuple(writes), events=tuple(events))
+
+    work = crowded.applier.begin(crowded.world, crowded.leadership.term)
+    await work.act(plan(8, "InsufficientPower"))
+    await work.tell(plan(16, "InsufficientUnits"))
+    reasons = ("Placed", "InsufficientPower", "InsufficientUnits")
+    expected = {(it.metadata.name, why): 1 for it in crowded.world.pools for why in reasons}
+    assert posted(kubectl, crowded.world) == expected

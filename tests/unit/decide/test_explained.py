@@ -56,6 +56,12 @@ def test_who_has_no_reason_yet_keeps_the_status_that_it_has() -> None:
     assert said(first).keys() == {"a/full", "b/flood-00"}
 
 
+def test_whoever_leads_next_takes_no_reason_back_that_it_has_not_worked_out_itself() -> None:
+    it = cluster(*FULL, pool("a/grows", boxes(6), at_least=0), pool("b/waits", boxes(2))).settle()
+    assert all("waiting" in it.statuses[path] for path in ("a/grows", "b/waits"))
+    assert it.writes(begin(Given(it.world(), it.now)).plan) == []
+
+
 def test_a_tenant_with_one_pool_does_not_wait_for_one_with_many() -> None:
     plans = [plan for plan, _ in rounds(flooded())]
     assert "z/late" in said(plans[1])

@@ -105,6 +105,16 @@ def test_what_stands_of_an_object_that_goes_wrong_stays_as_it_is(monkeypatch: py
     assert it.nodes == before
 
 
+def test_what_is_ordered_stays_claimed_where_a_reason_goes_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    it = cluster(factory("dfw", boxes=4), pool("a/train", boxes(2)), pool(f"b/{BAD}", boxes(9)))
+    sow(monkeypatch, "explained", "searched")
+    plan = decide(it.world(), it.now)
+    assert reason(plan, f"b/{BAD}").startswith("InvalidSpec")
+    orders = [action for action in plan.actions if isinstance(action, Order)]
+    assert len(orders) == 2
+    assert status_of(plan, "dfw")["nodes"] == len(orders)
+
+
 def test_what_no_object_is_to_blame_for_is_not_swept_away(monkeypatch: pytest.MonkeyPatch) -> None:
     it = fleet()
 
