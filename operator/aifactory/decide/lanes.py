@@ -61,7 +61,7 @@ def choose(asked: Asked, answer: Placed, adopted: Adopted | None) -> Choice:
     waiting = adopted.waiting if adopted is not None and before is not None else _NOBODY
     if waiting and not answer.soon:
         before, waiting = None, _NOBODY  # they have waited long enough
-    proposal = _meaning(answer)
+    proposal = answer.means[0] if answer.means else None
     news = proposal.question if proposal is not None else None
     mine = _transferred(asked, answer)
     if before is not None and adopted is not None and not _is_news(answer, news, adopted):
@@ -89,26 +89,17 @@ def _is_news(answer: Placed, news: Hashable, adopted: Adopted) -> bool:
     return news == adopted.question or bool(adopted.waiting)
 
 
-def _meaning(answer: Placed) -> Adopted | None:
-    """What an answer to an earlier case means."""
-    if answer.asked is None or not answer.solutions:
-        return None
-    return adopt(answer.asked.case, answer.solutions[0])
-
-
 def _transferred(asked: Asked, answer: Placed) -> Placed:
     """What the solver says of the same question, in terms of the present cases; nothing if it was another."""
-    then = answer.asked
-    if then is None or not answer.solutions:
+    if answer.asked is None or not answer.solutions:
         return answer
-    if then.question != asked.question:
+    if answer.asked.question != asked.question:
         return Placed(soon=answer.soon)
     found = []
-    for now, before, solution in zip(asked.cases, then.cases, answer.solutions, strict=False):
-        other = resumed(now, adopt(before, solution))
-        if other is None:
+    for case, meaning in zip(asked.cases, answer.means, strict=False):
+        if (solution := resumed(case, meaning)) is None:
             break
-        found.append(other)
+        found.append(solution)
     return replace(answer, solutions=tuple(found))
 
 

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
+from aifactory.decide.adopted import adopt
 from aifactory.decide.case import Case
 from aifactory.decide.conditions import Verdict
+from aifactory.decide.plan import Adopted
 from aifactory_solver import Certificate, Problem, Solution
 
 
@@ -56,6 +59,20 @@ class Placed:
     trouble: Trouble | None = None  # more will not come
     asked: Asked | None = None  # what the solutions answer; None: the very cases that were asked now
     soon: bool = False  # a better plan may still come in time, so whoever waits for a place can wait for it
+
+    @cached_property
+    def means(self) -> tuple[Adopted, ...]:
+        """The solutions by names, where they answer an earlier case."""
+        if self.asked is None:
+            return ()
+        both = zip(self.asked.cases, self.solutions, strict=False)
+        return tuple(adopt(case, solution) for case, solution in both)
+
+    def earlier(self, *, soon: bool) -> "Placed":
+        """What is left of it for another question."""
+        found = Placed(self.solutions, asked=self.asked, soon=soon)
+        vars(found)["means"] = self.means
+        return found
 
 
 # Says how far it has come, at once.

@@ -94,7 +94,7 @@ class Planner:
         soon = self._soon(asked)
         if last is None or not last.placed.solutions:
             return Placed(soon=soon)
-        return Placed(last.placed.solutions, asked=last.asked, soon=soon)
+        return last.placed.earlier(soon=soon)
 
     def _put_next(self, asked: Asked, key: Hashable) -> None:
         """Have a question answered once the one under way has been."""
