@@ -5,7 +5,7 @@ ENV := .venv/.ready
 export PYTHONPATH := tests:.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test image sbom check format generate pictures lock bench bench-solver clean
+.PHONY: help demo cluster test image sbom check format generate pictures lock bench bench-operator bench-solver clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -64,6 +64,10 @@ lock: $(ENV) ## Renew the lock files.
 
 bench: $(ENV) ## Measure the decision on generated fleets.
 	$(BIN)/python -m bench
+
+bench-operator: $(ENV) ## Measure the running operator. SCENARIO=fleet, flood or lanes narrows it.
+	@$(BIN)/python -m controlplane prepare
+	$(BIN)/python -m bench.live --write $(if $(SCENARIO),--scenario=$(SCENARIO))
 
 bench-solver: $(ENV) ## Measure the solver beside its peers. SCALE=S,M,L SEEDS=... METHODS=... narrow it; SCALING=1: how it grows; PARTS=1: where its time goes.
 	$(BIN)/python -m bench.solver$(if $(SCALING),.scaling)$(if $(PARTS),.parts) --write
