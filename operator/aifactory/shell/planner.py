@@ -8,6 +8,7 @@ Of those that are asked meanwhile the newest comes next.
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Callable, Hashable
 from dataclasses import fields, replace
 from typing import Any, Final
@@ -138,6 +139,9 @@ class Planner:
             self._give_up(question, Trouble(Stopped.TIMED_OUT, said))
         except NoAnswer as error:
             self._give_up(question, Trouble(Stopped.FAILED, str(error)), error.trace)
+        except Exception as error:  # a bug of ours: whoever waits for a plan must not wait for ever
+            said = f"the solver could not be asked ({type(error).__name__}: {error})"
+            self._give_up(question, Trouble(Stopped.FAILED, said), traceback.format_exc())
         finally:
             if not done:
                 await self._worker.end()

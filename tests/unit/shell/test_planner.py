@@ -206,6 +206,20 @@ async def test_a_solver_that_dies_or_answers_nonsense_is_given_up(
     assert children() == before
 
 
+async def test_a_bug_in_asking_makes_nobody_wait_for_ever(
+    made: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(*_: Any) -> None:
+        raise KeyError("pool")
+
+    monkeypatch.setattr("aifactory.shell.process.Worker.call", broken)
+    placed = await made().answer()
+    assert (placed.solutions, placed.soon) == ((), False)
+    assert placed.trouble
+    assert placed.trouble.message == "the solver could not be asked (KeyError: 'pool')"
+    assert "Traceback" in caplog.text
+
+
 async def test_an_answer_that_stops_in_the_middle_is_cut_off(made: Make) -> None:
     placed = await made(solver=solvers.hang_within_an_answer, limit=1.0).answer()
     assert placed.trouble
