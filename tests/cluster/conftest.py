@@ -14,7 +14,9 @@ from aifactory.api import names
 from cluster.faulty import Proxy
 from cluster.keeper import KEEPER
 from cluster.operating import (
+    FACTORIES,
     POOLS,
+    ROOT,
     Kubectl,
     Operator,
     Start,
@@ -54,6 +56,13 @@ def kubectl(cluster: Cluster) -> Kubectl:
     run = partial(controlplane.kubectl, cluster.kubeconfig)
     run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
     return run
+
+
+@pytest.fixture(scope="module")
+def crds(kubectl: Kubectl) -> None:
+    """Our kinds, served."""
+    kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
+    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
 
 
 @pytest.fixture
