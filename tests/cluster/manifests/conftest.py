@@ -8,30 +8,25 @@ import pytest
 
 from cluster.manifests.base import (
     CRDS,
-    READING,
-    SENTINEL,
     SYSTEM,
     Kubectl,
-    dump,
     fill,
     make_factory,
     pool_manifest,
-    production,
     put_in_force,
+    take_away,
 )
 from cluster.operating import read
 
 
 @pytest.fixture(scope="module")
 def installed(kubectl: Kubectl) -> Iterator[Kubectl]:
-    """All of it, applied and in force. It goes afterwards, but for what others use too or is slow to go."""
+    """All of it, applied and in force. It goes afterwards."""
     try:
         put_in_force(kubectl)
         yield kubectl
     finally:
-        stays = ("CustomResourceDefinition", "Namespace")
-        ours = [obj for obj in production(kubectl) if obj["kind"] not in stays]
-        kubectl("delete", "--ignore-not-found", "--filename=-", stdin=dump([*ours, *READING, *SENTINEL]))
+        take_away(kubectl)
 
 
 @pytest.fixture
