@@ -166,7 +166,7 @@ def installed(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Iterator[Path
 
     for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
         ours = [name for name in kubectl("get", kind, "--output=name").split() if name.endswith(names.GROUP)]
-        kubectl("delete", *ours)
+        kubectl("delete", "--wait=false", *ours)
     clear(kubectl)
 
 
@@ -177,19 +177,17 @@ def clear(kubectl: Kubectl) -> None:
     at the same time: so it is tried until nothing is left.
     """
 
-    change = '--patch={"metadata": {"finalizers": null}}'
-
     def cleared() -> bool:
-        said = []
-        for kind in (POOLS, FACTORIES):
-            for obj in get(kubectl, kind, "--all-namespaces"):
-                meta = obj["metadata"]
-                what = (kind, meta["name"], *([f"-n={meta['namespace']}"] if "namespace" in meta else []))
-                said.append(refusal(partial(kubectl, "patch", *what, "--type=merge", change)))
-                said.append(refusal(partial(kubectl, "delete", *what, "--wait=false")))
-        if unknown := [it for it in said if it and "NotFound" not in it and not OCCUPIED.search(it)]:
-            raise AssertionError(unknown[0])
-        return not said
+        found = [obj for kind in (POOLS, FACTORIES) for obj in get(kubectl, kind, "--all-namespaces")]
+        held = [obj for obj in found if obj["metadata"].get("finalizers")]
+        let_go = ("patch", "--type=merge", '--patch={"metadata": {"finalizers": null}}')
+        for objects, ask in ((held, let_go), (found, ("delete", "--wait=false"))):
+            text = yaml.safe_dump_all(objects)
+            said = refusal(partial(kubectl, *ask, "--filename=-", stdin=text)) if objects else ""
+            refused = [line for line in said.splitlines() if "Error from server" in line]
+            assert all("NotFound" in line or OCCUPIED.search(line) for line in refused), said
+            assert refused or not said, said
+        return not found
 
     wait_until(cleared, "no factory and no pool is left")
     delete_nodes(kubectl, names.LABEL_FACTORY)
