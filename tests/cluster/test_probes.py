@@ -4,13 +4,14 @@ import os
 import resource
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
+from aifactory.shell.endpoint import MOST
 from cluster import undecided
 from cluster.operating import POOLS, Kubectl, Operator, Start, apply, is_ready, pool
 from controlplane import wait_until
@@ -80,16 +81,20 @@ def test_a_flood_of_half_open_requests_leaves_it_as_it_was(operator: Operator) -
         process = Path(f"/proc/{operator.process.pid}")
         return len(list((process / "task").iterdir())), len(list((process / "fd").iterdir()))
 
-    def flood(port: int) -> list[socket.socket]:
-        opened = [socket.create_connection(("127.0.0.1", port), 30) for _ in range(FLOOD)]
+    def flood(port: int, answers: Callable[[], object]) -> list[socket.socket]:
+        opened = []
+        for number in range(FLOOD):
+            opened.append(socket.create_connection(("127.0.0.1", port), 30))
+            if number % (MOST // 2) == 0:
+                assert answers()  # it has taken them all: where its backlog is full, one waits for a second
         for connection in opened:
             with suppress(ConnectionError):  # the oldest are gone by now
                 connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
         return opened
 
     threads, files = counted()
-    for port in operator.ports:
-        opened = flood(port)
+    for port, answers in zip(operator.ports, (operator.health, operator.leads), strict=True):
+        opened = flood(port, answers)
         assert operator.health() == {"loop": "in time", "leader": True}
         assert operator.leads(), "which the metrics say"
         more_threads, more_files = counted()
