@@ -127,8 +127,7 @@ def proxy(cluster: Cluster) -> Iterator[Proxy]:
 @pytest.fixture
 def behind(proxy: Proxy, kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
     """Starts operators behind the proxy, with their own rights."""
-    token = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"]
-    with operators(kubectl, proxy.kubeconfig(tmp_path / "proxied", token), tmp_path) as start:
+    with operators(kubectl, proxy.kubeconfig(tmp_path / "proxied", kubeconfig), tmp_path) as start:
         yield start
     proxy.fault = lambda asked: None
 
