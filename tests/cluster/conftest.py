@@ -14,7 +14,9 @@ from aifactory.api import names
 from cluster.faulty import Proxy
 from cluster.keeper import KEEPER
 from cluster.operating import (
+    FACTORIES,
     POOLS,
+    ROOT,
     Kubectl,
     Operator,
     Start,
@@ -55,6 +57,13 @@ def kubectl(cluster: Cluster) -> Kubectl:
     run = partial(controlplane.kubectl, cluster.kubeconfig)
     run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
     return run
+
+
+@pytest.fixture(scope="module")
+def crds(kubectl: Kubectl) -> None:
+    """Our kinds, served."""
+    kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
+    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
 
 
 @pytest.fixture
@@ -115,8 +124,7 @@ def proxy(cluster: Cluster) -> Iterator[Proxy]:
 @pytest.fixture
 def behind(proxy: Proxy, kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> Iterator[Start]:
     """Starts operators behind the proxy, with their own rights."""
-    token = yaml.safe_load(kubeconfig.read_text())["users"][0]["user"]["token"]
-    with operators(kubectl, proxy.kubeconfig(tmp_path / "proxied", token), tmp_path) as start:
+    with operators(kubectl, proxy.kubeconfig(tmp_path / "proxied", kubeconfig), tmp_path) as start:
         yield start
     proxy.fault = lambda asked: None
 

@@ -81,8 +81,9 @@ class Proxy:
         self.fault: Callable[[Asked], Fault | None] = lambda asked: None
         self.asked: list[Asked] = []
 
-    def kubeconfig(self, out: Path, token: str = "") -> Path:
-        """Write a kubeconfig that leads through here, as another user if a token is given."""
+    def kubeconfig(self, out: Path, user: Path | None = None) -> Path:
+        """Write a kubeconfig that leads through here, for the user of another one if that is given."""
+        token = yaml.safe_load(user.read_text())["users"][0]["user"]["token"] if user else ""
         content = {
             "apiVersion": "v1",
             "kind": "Config",

@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,6 @@ from controlplane import Cluster
 from controlplane.client import kubectl_command
 from unit.api.bad_objects import AT_APPLY, BAD, READING_ONLY
 from unit.api.neighbours import full, neighbours
-
-Kubectl = Callable[..., str]
-ROOT = Path(__file__).parents[2]
 
 
 class Judge(KubernetesClient):
@@ -41,11 +38,7 @@ class Judge(KubernetesClient):
 
 
 @pytest.fixture
-async def judge(cluster: Cluster, kubectl: Kubectl) -> AsyncIterator[Judge]:
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    kubectl(
-        "wait", "--for=condition=Established", "crd/aifactories.aifactory.dev", "crd/gpupools.aifactory.dev"
-    )
+async def judge(cluster: Cluster, crds: None) -> AsyncIterator[Judge]:
     judge = Judge(await configuration(str(cluster.kubeconfig)))
     yield judge
     await judge.close()
@@ -126,7 +119,7 @@ def written() -> dict[str, str]:
     return {f"written-{number}": it.replace("NAME", f"written-{number}") for number, it in enumerate(texts)}
 
 
-@pytest.mark.usefixtures("judge")
+@pytest.mark.usefixtures("crds")
 def test_yaml_is_read_as_kubectl_reads_it(cluster: Cluster, tmp_path: Path) -> None:
     texts = written()
     for name, text in texts.items():

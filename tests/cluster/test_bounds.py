@@ -9,15 +9,14 @@ import yaml
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import World, decide
 from aifactory.decide.world import claims_of
-from cluster.operating import POOLS, ROOT, Object, apply, factory, pool, read
+from cluster.operating import POOLS, Object, apply, factory, pool, read
 
 Kubectl = Callable[..., str]
 
 
 @pytest.fixture
-def cabinets(kubectl: Kubectl, namespace: str) -> Object:
+def cabinets(crds: None, namespace: str) -> Object:
     """A factory of 4,097 cabinets of one node each."""
-    kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
     site = factory(namespace)
     site["spec"]["power"] |= {"quota": "400M", "domains": [{"path": "row", "count": 4097, "limit": "45k"}]}
     site["spec"]["racks"] = [{"domain": "row", "system": "hgx-h100", "count": 1, "nodesPerRack": 1}]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from aifactory.backends.kwok import node_body
 from aifactory.backends.port import Mandate
 from aifactory.decide import World, decide
 from aifactory.decide.plan import Order
-from cluster.operating import FACTORIES, POOLS, ROOT
 from unit.decide.extremes import factories, pools
 
 Kubectl = Callable[..., str]
@@ -41,9 +41,8 @@ def drawn(strategy: st.SearchStrategy[Any]) -> list[Any]:
     return found
 
 
+@pytest.mark.usefixtures("crds")
 def test_the_api_server_takes_them_and_every_node_that_is_ordered(kubectl: Kubectl, namespace: str) -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
     worlds = drawn(st.tuples(factories(), pools()))
     objects, nodes = [], []
     for site, wish in worlds:

@@ -19,12 +19,6 @@ EXAMPLES = sorted((ROOT / "manifests" / "examples").glob("*.yaml"))
 KINDS = ("aifactories.aifactory.dev", "gpupools.aifactory.dev")
 
 
-@pytest.fixture(scope="module")
-def crds(kubectl: Kubectl) -> None:
-    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", *(f"crd/{kind}" for kind in KINDS))
-
-
 @pytest.fixture
 def factory(kubectl: Kubectl, crds: None) -> Iterator[str]:
     """A factory of the test's own."""

@@ -1,12 +1,13 @@
 """The operator behind trouble: whatever is answered in place of the API server, it lives and goes on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from cluster.faulty import HTML, Asked, Fault, Instead, Proxy, error_event, status
-from cluster.operating import TAKE_OVER, Start, apply, nodes_of, pool
-from controlplane import wait_until
+from cluster.operating import TAKE_OVER, Operator, Start, apply, nodes_of, operators, pool
+from controlplane import Cluster, wait_until
 
 Kubectl = Callable[..., str]
 TRIES = 12  # Kopf by itself gives up at the ninth
@@ -37,28 +38,52 @@ TROUBLE: dict[str, tuple[Applies, Fault]] = {
 }
 
 
-@pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE.keys())
-def test_both_replicas_live_through_trouble_and_a_new_pool_is_placed_after_it(
-    proxy: Proxy, behind: Start, kubectl: Kubectl, site: str, trouble: tuple[Applies, Fault]
-) -> None:
-    applies, fault = trouble
-    first = behind("a", module="cluster.hasty")
-    second = behind("b", module="cluster.hasty", leads=False)
+@pytest.fixture(scope="class")
+def between(cluster: Cluster) -> Iterator[Proxy]:
+    with Proxy(cluster.kubeconfig).running() as proxy:
+        yield proxy
 
-    proxy.asked.clear()
-    proxy.fault = lambda asked: fault if applies(asked) else None
-    proxy.sever()
-    wait_until(lambda: sum(map(applies, proxy.asked)) >= 2 * TRIES, "both have tried often", 120)
-    for operator in (first, second):
-        assert operator.process.poll() is None, operator.log.read_text()[-3000:]
-        assert operator.health("/livez") is not None
-    proxy.fault = lambda asked: None
 
-    wait_until(lambda: first.leads() or second.leads(), "one of them leads", TAKE_OVER)
-    apply(kubectl, pool("llm", site, 16, site))
-    wait_until(lambda: len(nodes_of(kubectl, "llm", site)) == 2, "a new pool is placed", TAKE_OVER)
-    assert first.process.poll() is None
-    assert second.process.poll() is None
+@pytest.fixture(scope="class")
+def replicas(
+    between: Proxy, kubeconfig: Path, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[Operator]]:
+    folder = tmp_path_factory.mktemp("replicas")
+    with operators(kubectl, between.kubeconfig(folder / "proxied", kubeconfig), folder) as start:
+        yield [start(name, module="cluster.hasty", leads=False) for name in "ab"]
+
+
+class TestReplicas:
+    """Two operators live through one trouble after the other."""
+
+    @pytest.mark.parametrize("trouble", TROUBLE.values(), ids=TROUBLE.keys())
+    def test_both_replicas_live_through_trouble_and_a_new_pool_is_placed_after_it(
+        self,
+        between: Proxy,
+        replicas: list[Operator],
+        kubectl: Kubectl,
+        site: str,
+        trouble: tuple[Applies, Fault],
+    ) -> None:
+        def one_leads() -> bool:
+            return any(operator.leads() for operator in replicas)
+
+        applies, fault = trouble
+        wait_until(one_leads, "one of them leads")
+
+        between.asked.clear()
+        between.fault = lambda asked: fault if applies(asked) else None
+        between.sever()
+        wait_until(lambda: sum(map(applies, between.asked)) >= 2 * TRIES, "both have tried often", 120)
+        for operator in replicas:
+            assert operator.process.poll() is None, operator.log.read_text()[-3000:]
+            assert operator.health("/livez") is not None
+        between.fault = lambda asked: None
+
+        wait_until(one_leads, "one of them leads again", TAKE_OVER)
+        apply(kubectl, pool("llm", site, 16, site))
+        wait_until(lambda: len(nodes_of(kubectl, "llm", site)) == 2, "a new pool is placed", TAKE_OVER)
+        assert [operator.process.poll() for operator in replicas] == [None, None]
 
 
 @pytest.mark.parametrize("fault", [status(503, "ServiceUnavailable"), status(403, "Forbidden"), HTML])

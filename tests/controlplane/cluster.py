@@ -49,7 +49,8 @@ class Cluster:
         for controller in self.controllers:
             controller.stop(grace=0)
         # A new kwok takes over a node when the old one's lease has expired, or is not there.
-        kubectl(self.kubeconfig, "delete", "leases", "--all", "--namespace=kube-node-lease")
+        leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+        kubectl(self.kubeconfig, "delete", "--raw", leases)
         for controller in self.controllers:
             controller.start()
 

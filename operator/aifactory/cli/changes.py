@@ -4,12 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from aifactory.cli.admission import Schema, schema_of
 from aifactory.cli.documents import Loader, as_json
+
+if TYPE_CHECKING:
+    from aifactory.cli.admission import Schema
 
 _KINDS = {
     **dict.fromkeys(("aifactory", "aifactories", "aif"), "AIFactory"),
@@ -59,6 +61,8 @@ def read_change(text: str) -> Change:
 
 def make_changes(changes: Sequence[Change], objects: Sequence[dict[str, Any]]) -> None:
     """Change the objects in place, as `kubectl edit` would: null takes a field out. Raises BadChange."""
+    from aifactory.cli.admission import schema_of  # noqa: PLC0415 - it takes its time to import
+
     for change in changes:
         found = [obj for obj in objects if _is(obj, change)]
         if not found:
@@ -86,7 +90,7 @@ def _some(words: Sequence[str], near: str = "") -> str:
     return (", ".join(shown[:_SHOWN]) or "none") + more
 
 
-def _set(place: Any, schema: Schema, steps: tuple[str, ...], value: Any, path: str) -> None:
+def _set(place: Any, schema: "Schema", steps: tuple[str, ...], value: Any, path: str) -> None:
     """Set what is `steps` below a place of an object; places on the way there are made."""
     step, *below = steps
     if isinstance(place, list):
@@ -111,7 +115,7 @@ def _set(place: Any, schema: Schema, steps: tuple[str, ...], value: Any, path: s
     _set(place[step], part, tuple(below), value, here)
 
 
-def _set_item(items: list[Any], schema: Schema, steps: tuple[str, ...], value: Any, path: str) -> None:
+def _set_item(items: list[Any], schema: "Schema", steps: tuple[str, ...], value: Any, path: str) -> None:
     """Set an item of a list, or something in it: by its number from 0, or by what tells it apart."""
     step, *below = steps
     keys = schema.get("x-kubernetes-list-map-keys", [])

@@ -11,7 +11,6 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, Problem, parse_factory, parse_pool, status_problems
-from aifactory.cli.admission import admit
 from aifactory.cli.documents import documents
 from aifactory.cli.present import held_back
 from aifactory.decide.layout import lay_out, quota_watts, smallest_unit
@@ -88,6 +87,9 @@ def _read_one(source: str, obj: dict[str, Any], so_far: _Reading, *, present: bo
     if kind not in _KINDS:
         so_far.unusable.append(f"{source}: found kind {kind!r}, allowed are AIFactory and GPUPool")
         return
+    # What judges as the API server does takes its time to import, and `aifactory run` needs none of it.
+    from aifactory.cli.admission import admit  # noqa: PLC0415
+
     answer = admit(obj)
     name = meta.get("name") if isinstance(meta, dict) else None
     title = f"{source}: {kind} {name if isinstance(name, str) and name else '(without a name)'}"

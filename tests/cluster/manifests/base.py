@@ -175,10 +175,23 @@ def put_in_force(kubectl: Kubectl) -> None:
         lambda: not refusal(lambda: kubectl("auth", "can-i", "patch", CRDS[0], *AS_OPERATOR)), "rights hold"
     )
     kubectl("apply", "--server-side", "--filename=-", stdin=dump(SENTINEL))
+    wait_until(lambda: holds(kubectl), "policies hold")
+
+
+def take_away(kubectl: Kubectl) -> None:
+    """Delete it, but for what others use too or is slow to go, and wait until it holds no more."""
+    stays = ("CustomResourceDefinition", "Namespace")
+    ours = [obj for obj in production(kubectl) if obj["kind"] not in stays]
+    # kubectl would wait for one after the other, five in a second; and none of it has a finalizer.
+    objects = dump([*ours, *READING, *SENTINEL])
+    kubectl("delete", "--ignore-not-found", "--wait=false", "--filename=-", stdin=objects)
+    wait_until(lambda: not holds(kubectl), "policies hold no more")
+
+
+def holds(kubectl: Kubectl) -> bool:
+    """Whether the last policy is in force."""
     labelled = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "any", "labels": {LAST: ""}}}
-    wait_until(
-        lambda: LAST in refusal(lambda: kubectl("create", *TRY, stdin=json.dumps(labelled))), "policies hold"
-    )
+    return LAST in refusal(lambda: kubectl("create", *TRY, stdin=json.dumps(labelled)))
 
 
 def refused(policy: str, ask: Callable[[], object]) -> str:

@@ -10,20 +10,17 @@ from cluster.manifests.base import (
     AS_OPERATOR,
     CRDS,
     ONE,
-    READING,
-    SENTINEL,
     SYSTEM,
     TWO,
     Kubectl,
     asking,
-    dump,
     fill,
     hold_lease,
     make_factory,
     ordered,
     pool_manifest,
-    production,
     put_in_force,
+    take_away,
 )
 from cluster.operating import read, refusal
 from controlplane import wait_until
@@ -31,14 +28,12 @@ from controlplane import wait_until
 
 @pytest.fixture(scope="module")
 def installed(kubectl: Kubectl) -> Iterator[Kubectl]:
-    """All of it, applied and in force. It goes afterwards, but for what others use too or is slow to go."""
+    """All of it, applied and in force. It goes afterwards."""
     try:
         put_in_force(kubectl)
         yield kubectl
     finally:
-        stays = ("CustomResourceDefinition", "Namespace")
-        ours = [obj for obj in production(kubectl) if obj["kind"] not in stays]
-        kubectl("delete", "--ignore-not-found", "--filename=-", stdin=dump([*ours, *READING, *SENTINEL]))
+        take_away(kubectl)
 
 
 @pytest.fixture

@@ -57,7 +57,9 @@ def test_it_does_all_its_work_and_has_no_right_that_it_does_not_use(
     began = len(cluster.audit.read_text()) if cluster.audit else 0
     installed("delete", "lease", LEASE, f"--namespace={SYSTEM}", "--ignore-not-found")
     config = bound_kubeconfig(cluster, running, tmp_path / "kubeconfig")
-    operator = Operator(config, tmp_path, "operator", "-v", f"--pod-uid={running[1]}")
+    operator = Operator(
+        config, tmp_path, "operator", "-v", f"--pod-uid={running[1]}", module="cluster.prompt"
+    )
     try:
         wait_until(operator.leads, f"it leads; its log is {operator.log}")
         work(installed, namespace)

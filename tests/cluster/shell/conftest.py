@@ -18,7 +18,7 @@ from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.terms import Name
-from cluster.operating import ROOT, delete_nodes, factory
+from cluster.operating import delete_nodes, factory
 from cluster.shell.bench import Bench
 from controlplane import Cluster
 
@@ -34,10 +34,8 @@ async def client(cluster: Cluster) -> AsyncIterator[KubernetesClient]:
 
 
 @pytest.fixture
-def site(kubectl: Kubectl) -> Iterator[str]:
+def site(kubectl: Kubectl, crds: None) -> Iterator[str]:
     """A factory of the test's own, which goes with its nodes afterwards."""
-    kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", f"crd/{FACTORY.plural}.{names.GROUP}")
     name = f"test-{secrets.token_hex(4)}"
     kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(factory(name)))
     yield name

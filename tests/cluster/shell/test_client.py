@@ -12,7 +12,7 @@ from aifactory.api import names
 from aifactory.backends.port import NODE, POD, Kind
 from aifactory.shell import client as module
 from aifactory.shell.client import FACTORY, ApiError, KubernetesClient, Unconfigured, configuration
-from cluster.operating import ROOT, factory, read
+from cluster.operating import factory, read
 from controlplane import wait_until
 from controlplane.ports import free_port
 
@@ -132,9 +132,7 @@ class TestStatus:
     """Server-side apply to the status."""
 
     @pytest.fixture
-    async def site(self, client: KubernetesClient, kubectl: Kubectl) -> AsyncIterator[Object]:
-        kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
-        kubectl("wait", "--for=condition=Established", f"crd/{FACTORY.plural}.{names.GROUP}")
+    async def site(self, client: KubernetesClient, kubectl: Kubectl, crds: None) -> AsyncIterator[Object]:
         yield await client.create(FACTORY, factory(f"test-{secrets.token_hex(4)}"))
         kubectl("delete", f"{FACTORY.plural}.{names.GROUP}", "--all", "--wait=false")
 

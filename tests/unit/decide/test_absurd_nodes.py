@@ -15,7 +15,7 @@ from aifactory.decide import Plan, decide
 from aifactory.decide.plan import Complete
 from aifactory.decide.world import Node
 from unit.decide.build import boxes, factory, pool, racks
-from unit.decide.operated import Cluster, settled
+from unit.decide.operated import settled
 
 LABELS = sorted(
     value
@@ -58,18 +58,14 @@ SHAPES = st.sampled_from(NUMBERS).map(
 SECONDS = 1.0  # of processor time; a plan of this fleet takes hundredths
 
 
-def fleet() -> Cluster:
-    """Two sites, each with a pool of its own, one of them on racks."""
-    return settled(
-        factory("dfw", boxes=2, racks=2),
-        factory("ord", boxes=4),
-        pool("a/t", boxes(2), only_in=("dfw",)),
-        pool("a/r", racks(1), systems=("rack",), only_in=("dfw",)),
-        pool("b/t", boxes(2), only_in=("ord",)),
-    )
-
-
-FLEET = fleet()
+# Two sites, each with a pool of its own, one of them on racks.
+FLEET = settled(
+    factory("dfw", boxes=2, racks=2),
+    factory("ord", boxes=4),
+    pool("a/t", boxes(2), only_in=("dfw",)),
+    pool("a/r", racks(1), systems=("rack",), only_in=("dfw",)),
+    pool("b/t", boxes(2), only_in=("ord",)),
+)
 VICTIMS = [FLEET.nodes_of("a/t")[0], FLEET.nodes_of("a/r")[0]]
 
 
@@ -92,6 +88,9 @@ def others(plan: Plan) -> list[object]:
     return writes + [action for action in plan.actions if "ord." in repr(action)]
 
 
+BEFORE = others(FLEET.decide())
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.sampled_from(VICTIMS),
@@ -102,21 +101,20 @@ def others(plan: Plan) -> list[object]:
 def test_no_value_on_a_node_stops_or_slows_the_decision_for_others(
     victim: str, labels: dict[str, str], annotations: dict[str, str], cordoned: bool
 ) -> None:
-    it = fleet()
-    before = others(it.decide())
+    it = FLEET.copy()
     it.nodes[victim] = saying(it.nodes[victim], labels, annotations, unschedulable=cordoned)
     world = it.world()
     began = time.process_time()
     plan = decide(world, it.now)
     assert time.process_time() - began < SECONDS
     assert plan.log == ()
-    assert others(plan) == before
+    assert others(plan) == BEFORE
 
 
 @pytest.mark.parametrize("count", [257, 20_000, 1_000_000])
 def test_a_unit_is_never_larger_than_a_rack_can_be(count: int) -> None:
     """Each of its nodes would be looked for, and ordered again."""
-    it = fleet()
+    it = FLEET.copy()
     node = it.nodes[VICTIMS[1]]
     shape = {names.ANNOTATION_NODES: str(count), names.ANNOTATION_GPUS: str(count)}
     it.nodes[node.name] = saying(node, {}, shape)

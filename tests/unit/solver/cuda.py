@@ -1,8 +1,9 @@
 """CuPy's kernels and graphs on the CPU: what there is of CUDA is played by C++, and g++ compiles the rest.
 
-A block's threads are threads, so that a value which one of them reads too early is really missing. It shows
-that kernels compute what they should and are asked as CuPy is; it says nothing about how fast they are, about
-a real compiler, or about a real device.
+A block's threads take turns: each runs to the next barrier, in one launch from the first to the last and in
+the next one from the last to the first. So a value which one of them reads too early is really missing, every
+time. It shows that kernels compute what they should and are asked as CuPy is; it says nothing about how fast
+they are, about a real compiler, or about a real device.
 """
 
 import ctypes
@@ -19,42 +20,64 @@ COMPILER = shutil.which("g++")
 THREADS = 4  # of a block, whatever is asked for
 
 _CUDA = """
-#include <barrier>
 #include <cmath>
-#include <thread>
+#include <cstdlib>
+#include <ucontext.h>
 #include <vector>
 #define __global__
 #define __device__
 #define __shared__
 struct Index { unsigned int x, y; };
-static thread_local Index threadIdx;
-static Index blockIdx, blockDim, gridDim;
-static std::barrier<>* gate;
-static void __syncthreads() { gate->arrive_and_wait(); }
+Index threadIdx, blockIdx, blockDim, gridDim;
 float shared[1 << 16];
+bool backwards;
+unsigned int ended;  // threads of the block that are through
+ucontext_t launched;
+std::vector<ucontext_t> threads;
+void next(ucontext_t& now)
+{
+    threadIdx.x = (threadIdx.x + (backwards ? blockDim.x - 1 : 1)) % blockDim.x;
+    swapcontext(&now, &threads[threadIdx.x]);
+}
+void __syncthreads()
+{
+    if (ended) abort();  // somebody will never come to this barrier
+    next(threads[threadIdx.x]);
+}
 """
 _LAUNCH = """
-extern "C" void launch(void (*kernel)(const unsigned long long*, const int*), int width, int height,
-                       int threads, const unsigned long long* arrays, const int* sizes)
+void (*work)(const unsigned long long*, const int*);
+const unsigned long long* first;
+const int* second;
+void thread()
 {
+    work(first, second);
+    ucontext_t over;
+    if (++ended < blockDim.x) next(over);
+    setcontext(&launched);
+}
+extern "C" void launch(void (*kernel)(const unsigned long long*, const int*), int width, int height,
+                       int count, const unsigned long long* arrays, const int* sizes)
+{
+    work = kernel, first = arrays, second = sizes;
     gridDim = {(unsigned)width, (unsigned)height};
-    blockDim = {(unsigned)threads, 1};
-    std::barrier<> both(threads), all(threads);
-    gate = &all;
-    auto thread = [&](unsigned int number) {
-        threadIdx = {number, 0};
-        for (int y = 0; y < height; y++)
-            for (int x = 0; x < width; x++) {
-                if (number == 0) blockIdx = {(unsigned)x, (unsigned)y};
-                both.arrive_and_wait();
-                kernel(arrays, sizes);
-                both.arrive_and_wait();
+    blockDim = {(unsigned)count, 1};
+    backwards = !backwards;
+    threads.resize(count);
+    std::vector<std::vector<char>> stacks(count, std::vector<char>(1 << 16));
+    for (unsigned int y = 0; y < gridDim.y; y++)
+        for (unsigned int x = 0; x < gridDim.x; x++) {
+            for (int i = 0; i < count; i++) {
+                getcontext(&threads[i]);
+                threads[i].uc_stack.ss_sp = stacks[i].data();
+                threads[i].uc_stack.ss_size = stacks[i].size();
+                makecontext(&threads[i], thread, 0);
             }
-    };
-    std::vector<std::thread> others;
-    for (int i = 1; i < threads; i++) others.emplace_back(thread, i);
-    thread(0);
-    for (auto& other : others) other.join();
+            blockIdx = {x, y};
+            ended = 0;
+            threadIdx = {backwards ? blockDim.x - 1 : 0, 0};
+            swapcontext(&launched, &threads[threadIdx.x]);
+        }
 }
 """
 
@@ -94,7 +117,7 @@ class Module:
         code, library = cupy.folder / "kernels.cpp", cupy.folder / "kernels.so"
         if not library.exists():
             code.write_text(_CUDA + source + _LAUNCH, encoding="utf-8")
-            command = [COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", *options]
+            command = [COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", *options]
             subprocess.run([*command, "-o", str(library), str(code)], check=True, timeout=300)
         self.compiled = ctypes.CDLL(str(library))
 
