@@ -35,6 +35,9 @@ EVENT: Final = Kind("/api/v1", "events", "Event", namespaced=True)
 LEASE: Final = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease", namespaced=True)
 KINDS: Final = {kind.name: kind for kind in (FACTORY, POOL)}
 
+BUDGET: Final = "DisruptionBudget"  # the reason of whoever refuses an eviction, which else is only called 429
+_LONGEST_AFTER: Final = 60.0  # seconds for which a server is left alone, at most
+
 PAGE: Final = 500  # objects in one answer to a LIST, at most
 PAGE_BYTES: Final = 8 * 2**20  # of it, about: objects may be as large as etcd takes them, 1.5 MB
 _FIRST_PAGE: Final = 50  # before anything is known of their size
@@ -52,14 +55,15 @@ class ApiError(Exception):
     """The API server refused a request, or did not answer it.
 
     `status` is the HTTP status; 0 means that there was no answer, or none that makes sense, and a write may
-    have been done or not.
+    have been done or not. `after` is how many seconds the server wants to be left alone.
     """
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, after: float = 0.0) -> None:
         super().__init__(f"{status} {reason}: {message}" if status else message)
         self.status = status
         self.reason = reason
         self.message = message
+        self.after = after
 
 
 class Unconfigured(Exception):  # noqa: N818 - as it reads in `except Unconfigured`
@@ -275,7 +279,7 @@ class KubernetesClient:
             said = str(error) or type(error).__name__
             raise ApiError(0, "Unreachable", f"{method} {path}: {said}") from error
         if answer.status >= 400:
-            _refuse(answer.status, data)
+            _refuse(answer.status, data, answer.headers.get("Retry-After", ""))
         result = _object(data)
         if result is None:
             said = data[:200].decode(errors="replace")
@@ -335,8 +339,9 @@ def _read(kind: Kind, item: Any, read: Callable[[Object], T]) -> T:
         raise ApiError(0, "Unreadable", what) from error
 
 
-def _refuse(status: int, data: bytes) -> NoReturn:
+def _refuse(status: int, data: bytes, retry_after: str) -> NoReturn:
     """Raise what the server's Status object says; a proxy in between may answer anything."""
+    after = min(_LONGEST_AFTER, float(retry_after)) if retry_after.isdecimal() else 0.0
     try:
         says: Mapping[str, Any] = json.loads(data)
         reason, message = str(says.get("reason") or "Unknown"), str(says["message"])
@@ -345,6 +350,8 @@ def _refuse(status: int, data: bytes) -> NoReturn:
         more = [text for cause in causes if (text := str(cause.get("message", ""))) not in message]
         if any(cause.get("field") == "metadata.uid" for cause in causes):
             status, reason = 409, "Conflict"  # a patch of the wrong uid is called invalid (422)
+        if any(cause.get("reason") == BUDGET for cause in causes):
+            reason = BUDGET
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ApiError(status, "Unknown", data[:200].decode(errors="replace")) from None
-    raise ApiError(status, reason, " ".join([message, *more]))
+        raise ApiError(status, "Unknown", data[:200].decode(errors="replace"), after) from None
+    raise ApiError(status, reason, " ".join([message, *more]), after)

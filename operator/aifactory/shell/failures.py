@@ -40,11 +40,11 @@ class _Failed:
     due: float = 0.0  # not to be tried before
     message: str = ""
 
-    def again(self, number: int, now: float, message: str) -> None:
+    def again(self, number: int, now: float, message: str, after: float) -> None:
         """Count a failure, once in each round."""
         if self.round != number:
             self.tries += 1
-            self.due = now + backoff(self.tries)
+            self.due = now + max(after, backoff(self.tries))
         self.round, self.last = number, now
         self.message = message[:_LONGEST]
 
@@ -137,15 +137,15 @@ class Failures:
         kept = {id(order) for order in probes.values()}
         return [o for o in orders if not isinstance(o, Order) or o.pool not in pools or id(o) in kept]
 
-    def failed(self, item: object, message: str) -> int:
-        """Note a failure; how often it has failed by now."""
+    def failed(self, item: object, message: str, after: float = 0.0) -> int:
+        """Note a failure; how often it has failed by now. For ``after`` seconds at least it is not tried."""
         attempt, now = self._attempt(item), self._clock()
         failed = self._known.setdefault(attempt, _Failed())
-        failed.again(self._round, now, message)
+        failed.again(self._round, now, message, after)
         if isinstance(item, Order):
             name = item.wish.slot.node_name
             slot = self._slots.setdefault(name, _Slot(item.wish.slot, attempt))
-            slot.failed.again(self._round, now, message)
+            slot.failed.again(self._round, now, message, after)
             slot.others = slot.others or attempt in self._taken
         self._wake_at(failed.due)
         return failed.tries

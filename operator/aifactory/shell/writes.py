@@ -19,7 +19,7 @@ from aifactory.decide.plan import (
     StatusWrite,
 )
 from aifactory.decide.world import Refusal
-from aifactory.shell.client import ApiError
+from aifactory.shell.client import BUDGET, ApiError
 from aifactory.shell.failures import TOLD
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
@@ -34,7 +34,7 @@ MOST_UNANSWERED: Final = 5
 AT_LEAST: Final = 0.25  # seconds of each stage, whatever is urgent: factories may change all the time
 _UNANSWERED: Final = (0, 429, 503, 504)
 _PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
-_NOT_EVICTED: Final = (429, 500)  # a budget allows it not yet; two budgets never will
+_TWO_BUDGETS: Final = 500  # what evicting a pod that two budgets cover is answered with
 
 
 class Cut(Exception):  # noqa: N818 - as it reads in `except Cut`
@@ -148,7 +148,7 @@ class Writes:
         try:
             await write(item)
         except ApiError as error:
-            if isinstance(item, Evict) and error.status in _NOT_EVICTED:
+            if isinstance(item, Evict) and (error.reason == BUDGET or error.status == _TWO_BUDGETS):
                 self._memory.refusals[item.pod.node] = Refusal(item.pod.namespace, error.message)
                 summary.refused += 1
                 outcome = "refused"
@@ -164,7 +164,7 @@ class Writes:
                 summary.failed += 1
                 summary.unanswered += error.status in _UNANSWERED
                 outcome = "failed"
-                if retried and self._failures.failed(item, error.message) == TOLD:
+                if retried and self._failures.failed(item, error.message, error.after) == TOLD:
                     self._say(item, error.message)
         except Exception as error:
             logger.exception("%s failed", what)  # one object must not stop the others

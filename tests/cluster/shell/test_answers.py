@@ -1,6 +1,7 @@
 """Whatever is answered in place of the API server: every call of the client returns, or raises ApiError."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,20 @@ async def test_a_list_that_is_none_is_never_taken_for_an_empty_one(
     with pytest.raises(ApiError) as caught:
         await through.read_all(NODE, lambda obj: obj["metadata"]["name"])
     assert (caught.value.status, caught.value.reason) == (0, "Unreadable")
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("1000000", 60.0), ("tomorrow", 0.0), ("-5", 0.0), ("", 0.0)],
+)
+async def test_a_server_that_wants_to_be_left_alone_says_for_how_long(
+    proxy: Proxy, through: KubernetesClient, header: str, seconds: float
+) -> None:
+    busy = replace(status(429, "TooManyRequests"), headers={"Retry-After": header} if header else {})
+    proxy.fault = lambda asked: busy
+    with pytest.raises(ApiError) as caught:
+        await through.create(NODE, BODY)
+    assert (caught.value.status, caught.value.reason, caught.value.after) == (429, "TooManyRequests", seconds)
 
 
 async def test_an_object_without_what_it_is_known_by_is_none(proxy: Proxy, through: KubernetesClient) -> None:

@@ -17,7 +17,7 @@ from aifactory.decide.plan import Event, Evict, Plan, StatusWrite
 from aifactory.decide.world import Pod, World
 from aifactory.shell import apply as module
 from aifactory.shell.apply import Applier
-from aifactory.shell.client import FACTORY, KubernetesClient
+from aifactory.shell.client import FACTORY, ApiError, KubernetesClient
 from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.writes import AT_ONCE, MOST_UNANSWERED, Cut
@@ -128,6 +128,23 @@ async def test_a_refused_eviction_is_remembered_until_it_is_asked_again(
     kubectl("delete", "poddisruptionbudget", "hold-on", f"-n={namespace}")
     await bench.apply(evict)
     assert bench.memory.refusals == {}
+
+
+async def test_a_server_that_is_busy_is_no_budget_that_forbids_an_eviction(
+    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await bench.apply(order(site))
+    node = (await seen(driver, site))[1]
+
+    async def busy(*_: Any) -> None:
+        raise ApiError(429, "TooManyRequests", "too many requests", 20.0)
+
+    monkeypatch.setattr(bench.client, "evict", busy)
+    bench.world = replace(bench.world, nodes=(node,))
+    summary = await bench.apply(Evict(Pod("default", "trainer", node.name)))
+    assert (summary.refused, summary.failed) == (0, 1)
+    assert bench.memory.refusals == {}
+    assert (bench.memory.failures.seconds or 0) > 15
 
 
 async def test_a_status_that_is_already_there_is_not_written(bench: Bench, site: str) -> None:

@@ -65,6 +65,17 @@ def test_a_write_that_failed_waits_longer_each_time_and_up_to_a_minute() -> None
     assert all(LONGEST_BACKOFF / 2 <= wait <= LONGEST_BACKOFF for wait in waits[6:])
 
 
+def test_a_server_that_wants_to_be_left_alone_is() -> None:
+    it = Rounds()
+    it.failures.begin(it.world, [STATUS])
+    it.failures.failed(STATUS, "busy", 30.0)
+    assert it.failures.seconds == 30.0
+    it.later(29)
+    assert it.round(STATUS) == []
+    it.later(1)
+    assert it.round(STATUS) == [STATUS]
+
+
 def test_what_was_told_and_is_over_asks_for_another_plan() -> None:
     it = Rounds()
     for _ in range(2):
