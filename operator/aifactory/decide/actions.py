@@ -39,7 +39,7 @@ from aifactory.decide.wish import (
     slots_of,
     standing_stamp,
 )
-from aifactory.decide.world import PoolKey, Stamp, key_of
+from aifactory.decide.world import PoolKey, Stamp, Written, key_of
 
 # Nodes that are ordered at once: more than are made before the next cycle looks again, of some kB each.
 MOST_ORDERS: Final = 20_000
@@ -186,8 +186,10 @@ def _orders(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
 
     Highest priority first, minima before growth. A minimum is ordered all at once or not yet, so that no
     pool is left with a part because something else took the rest meanwhile. What is above `MOST_ORDERS` is
-    left to the next cycle, as if this one had been cut short there.
+    left to the next cycle, as if this one had been cut short there. Of what a pool lacks the factories come
+    last that refused its orders: its minimum must not wait for growth that nobody takes.
     """
+    refusing = {(it.pool, it.factory) for it in case.world.failures if it.what is Written.ORDER}
     ledger = Ledger(case)
     open_slots = _OpenSlots(case)
     turn = sorted(assignment.new, key=lambda key: _turn(case.pools[case.index[key]]))
@@ -195,6 +197,7 @@ def _orders(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
     growth: list[tuple[PoolKey, list[int]]] = []
     for key in turn:
         cells = [cell for cell, units in assignment.new[key] for _ in range(units)]
+        cells.sort(key=lambda cell: (key, case.cells[cell].factory) in refusing)
         gpus = case.cells[cells[0]].gpus
         lacking = max(0, minimum_units(case, key, gpus) - len(assignment.stay.get(key, ())))
         first, rest = cells[:lacking], cells[lacking:]
@@ -209,7 +212,8 @@ def _orders(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
             if len(orders) >= MOST_ORDERS:
                 return orders
             with guard.about(Name("GPUPool", *key)):
-                orders += _order(case, key, [cell], ledger, open_slots)
+                its = _order(case, key, [cell], ledger, open_slots)
+                orders += (replace(order, growth=True) for order in its)
     return orders
 
 
@@ -219,7 +223,7 @@ def _turn(pool: GPUPool) -> tuple[int, PoolKey]:
 
 def _order(
     case: Case, key: PoolKey, cells: list[int], ledger: Ledger, open_slots: "_OpenSlots"
-) -> list[Action]:
+) -> list[Order]:
     """Orders for one unit in each of the cells, all or none."""
     slots = open_slots.take(cells)
     if slots is None:
@@ -229,7 +233,7 @@ def _order(
         open_slots.give_back(cells, slots)
         return []
     pool = case.pools[case.index[key]]
-    orders: list[Action] = []
+    orders: list[Order] = []
     for cell_index, (rack, slot) in zip(cells, slots, strict=True):
         if len(orders) >= MOST_ORDERS:
             break

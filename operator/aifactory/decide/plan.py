@@ -50,6 +50,7 @@ class Order:
 
     wish: NodeWish
     pool: PoolKey
+    growth: bool = False  # what the pool has above its minimum
 
 
 @dataclass(frozen=True)

@@ -126,16 +126,24 @@ class Failures:
         """Without the orders of pools that were refused in a factory, but for one there, to see whether it is
         still so.
 
-        Nothing of such a pool is ordered elsewhere either: its minimum comes whole.
+        Nothing of such a pool is ordered elsewhere either, for its minimum comes whole; but for a minimum of
+        which nothing is refused, while growth is.
         """
         probes: dict[Attempt, Order] = {}
+        least = {it.pool for it in orders if isinstance(it, Order) and not it.growth and self.knows(it)}
         for order in orders:
             if isinstance(order, Order) and self.knows(order):
                 probes.setdefault(self._attempt(order), order)
         self._probed = set(probes)
         pools = {order.pool for order in probes.values()}
         kept = {id(order) for order in probes.values()}
-        return [o for o in orders if not isinstance(o, Order) or o.pool not in pools or id(o) in kept]
+
+        def passes(order: Order | Relabel) -> bool:
+            if not isinstance(order, Order) or order.pool not in pools or id(order) in kept:
+                return True
+            return not order.growth and order.pool not in least
+
+        return [order for order in orders if passes(order)]
 
     def failed(self, item: object, message: str, after: float = 0.0) -> int:
         """Note a failure; how often it has failed by now. For ``after`` seconds at least it is not tried."""

@@ -201,3 +201,17 @@ def test_whatever_fails_no_status_contradicts_itself(data: st.DataObject) -> Non
     plan = after(it, *failures)
     assert plan_lies(it, plan) == []
     json.dumps([write.status for write in plan.statuses])
+
+
+def test_a_lost_minimum_is_ordered_where_nothing_is_refused() -> None:
+    """The growth of a pool is refused in one factory, and the only unit that it has in the other is lost."""
+    grows = pool("a/train", boxes(2), at_least=boxes(1))
+    it = cluster(factory("dfw", boxes=1), factory("sjc", boxes=1), grows).settle()
+    (lost,) = [name for name in it.nodes_of("a/train") if name.startswith("sjc")]
+    (gone,) = [name for name in it.nodes_of("a/train") if name.startswith("dfw")]
+    it.lose(lost, gone)
+    for refusing in ("dfw", "sjc"):
+        plan = after(it, order(3, refusing))
+        orders = [(a.wish.slot.factory, a.growth) for a in plan.actions if isinstance(a, Order)]
+        other = {"dfw": "sjc", "sjc": "dfw"}[refusing]
+        assert orders in ([(other, False), (refusing, True)], [(other, False)])

@@ -136,6 +136,17 @@ def test_many_orders_that_are_refused_at_once_are_one_failure() -> None:
     assert (failure.factory, failure.pool, failure.tries, failure.slot) == ("dfw", KEY, 2, None)
 
 
+def test_growth_that_is_refused_holds_up_no_minimum() -> None:
+    it, growth = Rounds(), [replace(order(slot, "sjc"), growth=True) for slot in (1, 2)]
+    it.round(*growth, fail=(*growth,))
+    least = [order(1), order(2)]
+    assert it.failures.probes([*least, *growth]) == [*least, growth[0]]
+    more = replace(order(3), growth=True)
+    assert it.failures.probes([*least, more, *growth]) == [*least, growth[0]]
+    # A minimum of which a part is refused is not ordered in parts.
+    assert it.failures.probes([*least, order(3, "sjc")]) == [order(3, "sjc")]
+
+
 def test_what_fails_in_a_round_stops_no_other_in_it() -> None:
     it, orders = Rounds(), [order(slot) for slot in range(1, 9)]
     assert it.round(*orders, fail=(orders[0],)) == orders
