@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ENV := .venv/.ready
 export PYTHONPATH := tests:.
+unexport PYTHONDONTWRITEBYTECODE  # a run of tests starts hundreds of programs, each of which would compile all of it
 
 .DEFAULT_GOAL := help
 .PHONY: help demo cluster test image sbom check format generate pictures lock bench bench-operator bench-solver clean
