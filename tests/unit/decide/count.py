@@ -6,8 +6,9 @@ Nothing here comes from the code that decides: a place is a factory's name and t
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, floor
 
 from aifactory.api import names
@@ -66,19 +67,25 @@ def parents(path: str) -> Iterator[str]:
     yield ""
 
 
+@cache
 def identity(path: str) -> str:
     """A path as nodes carry it: the first of several has no number."""
     return re.sub(r"(?<=[^/])(-1)+(?=/|$)", "", path)
 
 
-def levels(factory: AIFactory) -> dict[str, str]:
+def levels(factory: AIFactory) -> Mapping[str, str]:
     """The path in the spec of every place."""
+    return _levels(*((domain.path, domain.count) for domain in factory.spec.power.domains))
+
+
+@cache
+def _levels(*domains: tuple[str, int]) -> Mapping[str, str]:
     found = {"": ""}
-    for domain in sorted(factory.spec.power.domains, key=lambda d: d.path.count("/")):
-        above, _, base = domain.path.rpartition("/")
+    for path, count in sorted(domains, key=lambda domain: domain[0].count("/")):
+        above, _, base = path.rpartition("/")
         for parent in [p for p, its in found.items() if its == above]:
-            for number in range(1, domain.count + 1):
-                found[identity(f"{parent}/{base}-{number}".lstrip("/"))] = domain.path
+            for number in range(1, count + 1):
+                found[identity(f"{parent}/{base}-{number}".lstrip("/"))] = path
     return found
 
 
@@ -140,7 +147,7 @@ def stray_at(factory: AIFactory, node: Node) -> tuple[str, str] | None:
     if not is_ours(node):
         known = systems_of(factory.spec).get(named.system)
         place = (named.rack, 0 if known and known.unit == "Rack" else named.slot)
-        if known is None or named.path not in limits(factory) or named.slot > _most(factory, known, named):
+        if known is None or named.path not in levels(factory) or named.slot > _most(factory, known, named):
             return None
         if place not in slots_of(factory, known, named.path):
             return None
@@ -167,7 +174,7 @@ def units(nodes: Iterable[Node]) -> list[Standing]:
 def draws(factory: AIFactory, unit: Standing) -> int:
     """What a unit counts: the larger of what it was stamped with and what its factory says now."""
     stamped = max(n.stamp.unit_watts for n in unit.nodes if n.stamp)
-    current = unit_watts(factory, unit.system) if unit.path in limits(factory) else None
+    current = unit_watts(factory, unit.system) if unit.path in levels(factory) else None
     return max(stamped, current or 0)
 
 

@@ -11,7 +11,7 @@ from unit.decide.count import (
     committed,
     draws,
     excess,
-    limits,
+    levels,
     locked,
     out_of_service,
     over,
@@ -131,7 +131,7 @@ def _judge_force(state: State, action: Delete) -> None:
     here = [pod for pod in state.pods.values() if pod.node == action.node.name]
     if owner and any(pod.namespace != tenant for pod in here):
         timeout = max(timeout, site.spec.foreign_drain_seconds)
-    path = next(p for p in parents(stamp.slot.path if stamp else "") if p in limits(site))
+    path = next(p for p in parents(stamp.slot.path if stamp else "") if p in levels(site))
     if not over(site, state.nodes.values()).keys().isdisjoint(parents(path)):
         timeout = min(timeout, site.spec.shed_drain_seconds)
     since = stamp.draining_since if stamp else None
@@ -146,7 +146,7 @@ def forced(state: State, mine: list[Standing]) -> bool:
         if factory is None:
             continue
         exceeded = over(factory, state.nodes.values())
-        nearest = next(p for p in parents(unit.path) if p in limits(factory))
+        nearest = next(p for p in parents(unit.path) if p in levels(factory))
         if (
             factory.spec.drain
             or out_of_service(factory, nearest)
