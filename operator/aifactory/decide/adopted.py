@@ -11,7 +11,6 @@ import numpy as np
 
 from aifactory.decide.case import Case
 from aifactory.decide.plan import Adopted, Place
-from aifactory.decide.question import spec_of
 from aifactory.decide.world import PoolKey, key_of
 from aifactory_solver import Problem, Solution
 
@@ -29,7 +28,7 @@ def adopt(case: Case, solution: Solution) -> Adopted:
     return Adopted(
         case.question,
         {where: count for where, count in units.items() if count},
-        {key_of(pool): spec_of(pool) for pool in case.pools},
+        {key: _spec(case, key) for key in case.index},
     )
 
 
@@ -59,7 +58,7 @@ def resumed(case: Case, adopted: Adopted | None) -> Solution | None:
 def meant(case: Case, *plans: Adopted | None) -> Meant:
     """Where plans mean pools to stand whose specs are as they were; of several plans the first that does."""
     cell_of = {place: cell for cell, place in enumerate(_places(case))}
-    specs = {key: spec_of(pool) for key, pool in zip(case.index, case.pools, strict=True)}
+    specs = {key: _spec(case, key) for key in case.index}
     found: Meant = {}
     for plan in filter(None, plans):
         its: Meant = defaultdict(dict)
@@ -77,6 +76,12 @@ def holding(case: Case, problem: Problem, waiting: frozenset[PoolKey]) -> Proble
     frozen = problem.frozen.copy()
     frozen[[case.index[key] for key in waiting if key in case.index]] = True
     return replace(problem, frozen=frozen)
+
+
+def _spec(case: Case, key: PoolKey) -> tuple[str, str, int]:
+    """What tells one wish of a pool from all others: its uid, where it may stand, and how many GPUs."""
+    pool = case.pools[case.index[key]]
+    return pool.metadata.uid, case.stamps[key][0], pool.spec.gpus
 
 
 def _places(case: Case) -> list[Place]:

@@ -64,7 +64,9 @@ class Case:
     @cached_property
     def question(self) -> Hashable:
         """The same for all cases that ask the same, however far the answer has been carried out."""
-        return question(self.world, self.fleet)
+        described = sum(cell.group is not None for cell in self.cells)
+        asked = question(self.world, self.fleet, self.pools, self.problem, described=described)
+        return (asked, self.systems)
 
     @cached_property
     def offers(self) -> dict[str, tuple[Offer, ...]]:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from aifactory.decide.case import Case
 from aifactory.decide.fair import in_turns
 from aifactory.decide.guard import Guard, Name
-from aifactory.decide.question import spec_of
 from aifactory.decide.why import Why, hidden, plain, searched, told
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Solution, digest
@@ -102,7 +101,8 @@ def explained(
 
 
 def _spec(case: Case, key: PoolKey) -> tuple[str, int]:
-    return spec_of(case.pools[case.index[key]])
+    meta = case.pools[case.index[key]].metadata
+    return meta.uid, meta.generation
 
 
 def _rank(case: Case, key: PoolKey) -> tuple[int, PoolKey]:

@@ -186,7 +186,7 @@ class Adopted:
 
     question: Hashable
     units: Mapping[tuple[PoolKey, Place], int]
-    specs: Mapping[PoolKey, tuple[str, int]] = field(default_factory=dict)  # uid and generation of each pool
+    specs: Mapping[PoolKey, Hashable] = field(default_factory=dict)  # what each pool asked for
     waiting: frozenset[PoolKey] = frozenset()  # pools that wait for a better plan and were left out of this
     proposal: Hashable = None  # the question of the last proposal of a solver that was looked at for it
     followed: bool = False  # it is what that proposal says

@@ -1,19 +1,37 @@
 """What a decision is asked, apart from how far the answer has been carried out."""
 
 from collections.abc import Hashable
+from hashlib import blake2b
+from typing import Final
 
-from aifactory.api.meta import ObjectMeta
+import numpy as np
+
 from aifactory.api.pool import GPUPool
 from aifactory.decide.fleet import Fleet, State
-from aifactory.decide.world import World, key_of
+from aifactory.decide.world import World
+from aifactory_solver import Problem
+
+# The parts of a problem that specs alone say. Rows, what is leaving, and what was touched say how far it is.
+_LIMITS: Final = ("parent", "limit", "level", "factory", "fixed_watts")
+_CELLS: Final = ("cell_domain", "cell_fabric", "cell_system", "cell_units", "cell_watts", "cell_open")
+_TIES: Final = ("cell_cost", "cell_carbon")
+_POOLS: Final = ("need", "minimum", "priority", "purpose", "age", "preemptible", "frozen")
+_PLACES: Final = ("topology", "topology_level", "spread", "allowed")
 
 
-def question(world: World, fleet: Fleet) -> Hashable:
-    """What people, backends and failures ask, without how far the answer has come."""
+def question(
+    world: World, fleet: Fleet, pools: tuple[GPUPool, ...], problem: Problem, *, described: int
+) -> Hashable:
+    """What people, backends and failures ask, without how far the answer has come.
+
+    ``described`` are the cells that the specs describe; they come first. An edit of what decides nothing, such
+    as a label of a factory that no pool selects by, asks nothing new.
+    """
     units = fleet.units
     return (
-        tuple(sorted((f.metadata.name, *_said(f.metadata)) for f in world.factories)),
-        tuple(sorted((*key_of(p), *_said(p.metadata)) for p in world.pools)),
+        _digest(problem, described),
+        problem.systems,
+        tuple(pool.metadata.uid for pool in pools),
         frozenset((r.kind, r.namespace, r.name, r.metadata.generation, r.going) for r in world.refused),
         world.unknown,
         world.closed,
@@ -26,11 +44,12 @@ def question(world: World, fleet: Fleet) -> Hashable:
     )
 
 
-def spec_of(pool: GPUPool) -> tuple[str, int]:
-    """What tells one spec of a pool from all others: uid and generation."""
-    return pool.metadata.uid, pool.metadata.generation
-
-
-def _said(meta: ObjectMeta) -> tuple[Hashable, ...]:
-    deleted = meta.deletion_timestamp is not None
-    return (meta.uid, meta.generation, deleted, tuple(sorted(meta.labels.items())))
+def _digest(problem: Problem, described: int) -> bytes:
+    """The arrays of limits, described cells and wishes."""
+    found = blake2b()
+    for name in (*_LIMITS, *_CELLS, *_TIES, *_POOLS, *_PLACES):
+        values = getattr(problem, name)
+        values = values[:described] if name in (*_CELLS, *_TIES) else values
+        found.update(f"{name} {values.shape} ".encode())
+        found.update(np.ascontiguousarray(values).data)
+    return found.digest()

@@ -152,6 +152,36 @@ def test_an_answer_that_comes_after_others_were_served_mends_what_can_be_mended(
     assert it.gpus("a/flexible", "b/bound") == (boxes(2), boxes(2))
 
 
+def test_an_edit_that_decides_nothing_asks_nothing_new() -> None:
+    it = cluster(DFW, FLEXIBLE, BOUND).settle()
+    before = build(it.world()).question
+    it.edit("dfw", labels={"touched": "1"}).edit("a/flexible", drain_timeout=601)
+    assert build(it.world()).question == before
+    for change in ({"quota": 30}, {"drain": True}, {"paused": True}, {"boxes": 3}):
+        assert build(it.edit("dfw", **change).world()).question != before
+        it.apply(DFW)
+    for change in (
+        {"priority": 1},
+        {"gpus": 8},
+        {"systems": ("cube",)},
+        {"pack": "Fabric"},
+        {"paused": True},
+    ):
+        assert build(it.edit("a/flexible", **change).world()).question != before
+        it.apply(FLEXIBLE)
+
+
+def test_how_far_a_plan_was_carried_out_is_no_new_question() -> None:
+    it = cluster(factory("dfw", boxes=4), pool("a/train", boxes(3)), pool("b/late", boxes(2)))
+    before = build(it.world()).question
+    for _ in range(12):
+        it.carry_out(it.decide(), stop_after=1)
+        it.tick()
+        assert build(it.world()).question == before
+    it.lose(it.nodes_of("a/train")[0])
+    assert build(it.world()).question == before
+
+
 class Slow:
     """A solver that is asked each time and answers now and then, as the planner does."""
 
