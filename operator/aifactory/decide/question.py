@@ -24,7 +24,7 @@ def question(
 ) -> Hashable:
     """What people, backends and failures ask, without how far the answer has come.
 
-    ``described`` are the cells that the specs describe; they come first. An edit of what decides nothing, such
+    ``described`` are the cells that specs describe; they come first. An edit of what decides nothing, such
     as a label of a factory that no pool selects by, asks nothing new.
     """
     units = fleet.units
