@@ -66,6 +66,7 @@ class Planner:
         self._next: _Question | None = None
         self._work: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._stopped = False
 
     def place(self, asked: Asked) -> Placed:
         """How far better plans have come. For a thread beside the loop."""
@@ -74,8 +75,10 @@ class Planner:
         return answer.result()
 
     async def stop(self) -> None:
-        """End the process and all work."""
-        self._next = None
+        """End the process and all work. Whoever asks afterwards, from a thread that nobody can stop, is told
+        nothing.
+        """
+        self._stopped, self._next = True, None
         if self._alarm is not None:
             self._alarm.cancel()
         if self._work is not None:
@@ -85,6 +88,8 @@ class Planner:
 
     async def _ask(self, asked: Asked, key: Hashable) -> Placed:
         last, now = self._last, self._now
+        if self._stopped:
+            return Placed()
         if last is not None and last.asked.question == key:
             self._next = None
             return last.placed

@@ -313,6 +313,16 @@ async def test_what_is_printed_gets_not_between_the_answers(made: Make) -> None:
     assert (await made(solver=solvers.chatty).answer()).solutions
 
 
+async def test_who_asks_once_it_has_stopped_is_told_nothing_and_begins_nothing(made: Make) -> None:
+    """The thread of a cycle may still ask while the operator ends."""
+    it, before = made(solver=solvers.hang), children()
+    await it.ask()
+    await it.planner.stop()
+    assert await it.ask(asked(1)) == await it.ask() == Placed()
+    assert asyncio.all_tasks() <= {asyncio.current_task()}
+    assert children() == before
+
+
 async def test_nothing_is_left_of_a_solver_that_hangs_when_the_planner_stops(made: Make) -> None:
     it = made(solver=solvers.hang)
     await it.ask()
