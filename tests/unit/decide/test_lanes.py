@@ -1,6 +1,7 @@
 """Limits are enforced at once; who waits for a place waits for a better plan as long as one may come."""
 
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -157,7 +158,8 @@ def test_an_edit_that_decides_nothing_asks_nothing_new() -> None:
     before = build(it.world()).question
     it.edit("dfw", labels={"touched": "1"}).edit("a/flexible", drain_timeout=601)
     assert build(it.world()).question == before
-    for change in ({"quota": 30}, {"drain": True}, {"paused": True}, {"boxes": 3}):
+    changes: tuple[dict[str, Any], ...] = ({"quota": 30}, {"drain": True}, {"paused": True}, {"boxes": 3})
+    for change in changes:
         assert build(it.edit("dfw", **change).world()).question != before
         it.apply(DFW)
     for change in (
