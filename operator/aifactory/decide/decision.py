@@ -22,7 +22,7 @@ class Given:
 
     world: World
     now: datetime
-    placer: Placer = nothing_yet  # has better plans than the safe ones, or not
+    placer: Placer = nothing_yet  # has better plans than the greedy ones, or not
     look: Look | None = None  # asked at most once: where it matters which nodes are idle
     adopted: Adopted | None = None  # what the plan before meant: carried on with while nothing else is asked
     reasons: Reasons = field(default_factory=Reasons)  # why pools wait, as far as it is known

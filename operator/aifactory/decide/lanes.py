@@ -67,8 +67,10 @@ def choose(asked: Asked, answer: Placed, adopted: Adopted | None) -> Choice:
     if before is not None and adopted is not None and not _is_news(answer, news, adopted):
         where = meant(case, adopted, proposal)
         solution, log = checked(holding(case, case.problem, waiting), adopted=before, safe=_led(where))
-        said = mine if adopted.followed or not mine.solutions else _REFUSED
-        return Choice(solution, said, log, waiting, where, adopted.proposal, adopted.followed)
+        # What is proved is proved of the proposal, and not of what takes its place where it can be no more.
+        followed = adopted.followed and solution is before
+        said = mine if followed or not mine.solutions else _REFUSED
+        return Choice(solution, said, log, waiting, where, adopted.proposal, followed)
     if mine.solutions:
         choice = _better(asked, mine, None if waiting else before, meant(case, proposal, adopted))
     elif mine.soon:

@@ -1,5 +1,6 @@
 """Limits are enforced at once; who waits for a place waits for a better plan as long as one may come."""
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.decide.build import build
+from aifactory.decide.lanes import choose
 from aifactory.decide.placed import Asked, Placed, nothing_yet
 from aifactory.decide.plan import Drain, Order
 from aifactory_solver import certify, solve
@@ -151,6 +153,19 @@ def test_an_answer_that_comes_after_others_were_served_mends_what_can_be_mended(
     for _ in range(6):
         ordered(it, late)
     assert it.gpus("a/flexible", "b/bound") == (boxes(2), boxes(2))
+
+
+def test_nothing_is_claimed_as_proved_of_a_plan_that_is_not_the_proved_one() -> None:
+    """What was adopted can be no more, although nobody asks for anything else."""
+    it = cluster(DFW, FLEXIBLE, BOUND)
+    asked = Asked(build(it.world()))
+    answer = solved(asked)
+    first = choose(asked, answer, None)
+    adopted = first.adopted(asked.case, first.solution)
+    assert choose(asked, answer, adopted).answer.certificate
+    spoilt = replace(adopted, units={where: units + 100 for where, units in adopted.units.items()})
+    other = choose(asked, answer, spoilt)
+    assert (other.followed, other.answer.certificate) == (False, None)
 
 
 def test_an_edit_that_decides_nothing_asks_nothing_new() -> None:
