@@ -41,6 +41,11 @@ class _Question:
         """Whether there is a plan, or none will come."""
         return bool(self.placed.solutions) or self.placed.trouble is not None
 
+    @property
+    def done(self) -> bool:
+        """Whether more will not come."""
+        return self.placed.certificate is not None or self.placed.trouble is not None
+
 
 class Planner:
     """Asks one process. Made and used in one event loop, but for `place`."""
@@ -87,29 +92,35 @@ class Planner:
         await self._worker.end()
 
     async def _ask(self, asked: Asked, key: Hashable) -> Placed:
-        last, now = self._last, self._now
         if self._stopped:
             return Placed()
-        if last is not None and last.asked.question == key:
+        known = (it for it in (self._last, self._now, self._next) if it and it.asked.question == key)
+        question = next(known, None) or _Question(asked, self._loop.time())
+        if question.done or (question is self._now and not self._cut_off):
             self._next = None
-            return last.placed
-        if now is None or now.asked.question != key:
-            self._put_next(asked, key)
-        else:
-            self._next = None  # what is worked on is the newest again
+        elif question is not self._next:
+            self._put_next(question)
+        if question.answered:
+            self._last = question
+            return question.placed
         soon = self._soon(asked)
-        if last is None or not last.placed.solutions:
+        if self._last is None or not self._last.placed.solutions:
             return Placed(soon=soon)
-        return last.placed.earlier(soon=soon)
+        return self._last.placed.earlier(soon=soon)
 
-    def _put_next(self, asked: Asked, key: Hashable) -> None:
-        """Have a question answered once the one under way has been."""
-        since = self._next.since if self._next is not None else self._loop.time()
-        if self._next is None or self._next.asked.question != key:
-            self._next = _Question(asked, since)
+    @property
+    def _cut_off(self) -> bool:
+        """Whether what is worked on makes way just now."""
+        return self._work is not None and self._work.cancelling() > 0
+
+    def _put_next(self, question: _Question) -> None:
+        """Have a question answered, or only proved, once the one under way has been answered."""
+        if self._next is not None:
+            question.since = min(question.since, self._next.since)
+        self._next = question
         if self._now is None:
             self._begin()
-        elif self._now.answered and self._work is not None:
+        elif self._now.answered and self._work is not None and not self._cut_off:
             self._work.cancel()  # nobody needs a proof about an answer to what is asked no more
 
     def _soon(self, asked: Asked) -> bool:
@@ -129,6 +140,8 @@ class Planner:
         """Begin with the next question, if there is one."""
         self._now, self._next = self._next, None
         self._work = None
+        if self._now is not None and self._now.done:
+            self._now = None  # it was given up just as it was asked once more
         if self._now is not None:
             self._work = asyncio.create_task(self._answer(self._now), name="planner")
             self._work.add_done_callback(lambda _: self._begin())
@@ -153,16 +166,18 @@ class Planner:
 
     async def _plan(self, question: _Question) -> None:
         began, problems = self._loop.time(), question.asked.problems
-        async with asyncio.timeout(self._limit):
-            solutions = [await self._worker.call(self._solver, problem) for problem in problems]
-        if not all(map(_is_solution, solutions)):
-            raise NoAnswer("the solver gave something else than a plan")
-        self._metrics.solved(self._loop.time() - began)
-        self._tell(question, replace(question.placed, solutions=tuple(solutions)))
+        if not question.answered:
+            async with asyncio.timeout(self._limit):
+                found = [await self._worker.call(self._solver, problem) for problem in problems]
+            if not all(map(_is_solution, found)):
+                raise NoAnswer("the solver gave something else than a plan")
+            self._metrics.solved(self._loop.time() - began)
+            self._tell(question, replace(question.placed, solutions=tuple(found)))
         if self._next is not None:
             return
         async with asyncio.timeout(self._limit):
-            certificate = await self._worker.call(self._certifier, problems[0], solutions[0])
+            solution = question.placed.solutions[0]
+            certificate = await self._worker.call(self._certifier, problems[0], solution)
         if not isinstance(certificate, Certificate):
             raise NoAnswer("the solver gave something else than a certificate")
         self._tell(question, replace(question.placed, certificate=certificate))

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, co
 from aifactory.shell.gather import gather, look_at
 from aifactory.shell.memory import Memory
 from cluster.operating import factory, pool
-from cluster.shell.nodes import order, seen
+from cluster.shell.nodes import made, order, seen
 from controlplane import Cluster, service_account_kubeconfig
 
 Kubectl = Callable[..., str]
@@ -179,7 +180,7 @@ async def test_an_eviction_that_was_refused_is_forgotten_once_its_pod_is_gone_or
         if end == "it goes":
             kubectl("delete", "pod", "job", f"-n={namespace}", "--grace-period=0", "--force")
         else:
-            await driver.call_off(CallOff(node))
+            await made(partial(driver.call_off, CallOff(node)))
         assert (await gather(client, drivers(client), memory)).refusals == {}, end
 
 

@@ -19,6 +19,7 @@ from aifactory.decide.placed import Asked, Placed, Stopped
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
 from aifactory_solver import solve
+from controlplane import wait_until
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import cluster
 from unit.shell import solvers
@@ -274,6 +275,24 @@ async def test_a_proof_that_nobody_needs_any_more_makes_way(made: Make) -> None:
     assert len(children() - before) == 1
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverTimedOut"}') == 0
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverFailed"}') == 0
+
+
+@pytest.mark.parametrize("others", [(2,), (2, 1, 2), (2, 3)])
+async def test_a_question_that_comes_back_is_proved_although_its_proof_had_made_way(
+    made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: tuple[int, ...]
+) -> None:
+    marker = tmp_path / "began"
+    monkeypatch.setenv(solvers.GATE, str(marker))
+    it, before = made(certifier=solvers.hang_certifying_once), children()
+    placed = await it.answer(asked(1))
+    await asyncio.to_thread(wait_until, marker.exists, "its proof has begun")
+    for pools in others:
+        await it.ask(asked(pools))
+    assert (await it.ask(asked(1))).solutions is placed.solutions
+    then = await it.proof(asked(1))
+    assert then.certificate
+    assert then.solutions is placed.solutions  # nothing is solved anew
+    assert len(children() - before) == 1
 
 
 async def test_of_many_questions_that_are_asked_meanwhile_only_the_newest_is_answered(
