@@ -1,5 +1,5 @@
-# With BASE=python:3.12-slim@sha256:... it is certain what this stands on: docs/how-to/install.md.
-ARG BASE=python:3.12-slim
+# The official image for all its architectures, as it was built in September 2026; another by --build-arg.
+ARG BASE=python:3.12.14-slim-trixie@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
 FROM ${BASE} AS build
 WORKDIR /src

@@ -73,3 +73,8 @@ def test_a_release_is_signed_with_what_the_make_targets_leave() -> None:
     assert {step["subject-digest"] for step in signed} == {"${{ steps.push.outputs.digest }}"}
     job = yaml.safe_load(text)["jobs"]["image"]
     assert job["permissions"].items() >= {"id-token": "write", "attestations": "write"}.items()
+
+
+def test_what_the_image_stands_on_is_named_by_its_digest() -> None:
+    (base,) = re.findall(r"^ARG BASE=(.*)$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+@sha256:[0-9a-f]{64}", base)
