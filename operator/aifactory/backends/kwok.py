@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from aifactory.api import names
+from aifactory.backends.looks import taint_body
+from aifactory.backends.marks import annotations_of, labels_of, taints_of
 from aifactory.backends.nodes import (
     call_off_patch,
     drain_patch,
@@ -13,11 +15,10 @@ from aifactory.backends.nodes import (
     read_other,
     read_pod,
     relabel_patch,
-    taint_body,
 )
 from aifactory.backends.port import NODE, POD, Client, Mandate, Object
-from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, NodeWish, Order, Relabel
-from aifactory.decide.world import Node, Pod
+from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
+from aifactory.decide.world import Node, NodeWish, Pod
 
 # kwok plays the kubelet only for nodes with this annotation.
 KWOK: Final = {"kwok.x-k8s.io/node": "fake"}
@@ -131,12 +132,12 @@ def node_body(wish: NodeWish, mandate: Mandate) -> Object:
         "kind": NODE.name,
         "metadata": {
             "name": name,
-            "labels": {**wish.first_labels, **wish.labels},
-            "annotations": {**wish.annotations, **KWOK, **said},
+            "labels": {**wish.first_labels, **labels_of(wish)},
+            "annotations": {**annotations_of(wish), **KWOK, **said},
         },
         "spec": {
             "providerID": f"kwok://{name}",
-            "taints": [*map(taint_body, wish.taints + wish.first_taints)],
+            "taints": [*map(taint_body, taints_of(wish) + wish.first_taints)],
         },
         "status": {"capacity": capacity, "allocatable": capacity},
     }

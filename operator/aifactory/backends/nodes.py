@@ -1,39 +1,67 @@
 """Node objects: how they are read, and the patches that change them. All pure."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from aifactory.api import names
+from aifactory.backends.looks import NodeLook, read_taint
+from aifactory.backends.marks import annotations_of, read_stamp, read_watts
 from aifactory.backends.port import Object
 from aifactory.decide.plan import Drain, Relabel
-from aifactory.decide.wish import MOST_WATTS, read_stamp
-from aifactory.decide.world import Node, Pod, Taint
+from aifactory.decide.world import Node, Pod
 
 _FINISHED = ("Succeeded", "Failed")
 _MIRROR = "kubernetes.io/config.mirror"
 
 
 def read_node(obj: Object) -> Node:
-    """Read a node of ours. Without its factory label, its name still says where it stands."""
+    """Read a node of ours."""
     meta, spec = obj["metadata"], obj.get("spec", {})
-    labels, annotations = meta.get("labels", {}), meta.get("annotations", {})
-    watts = annotations.get(names.ANNOTATION_WATTS, "")
-    return Node(
+    return node_of(
         name=meta["name"],
         uid=meta["uid"],
-        stamp=read_stamp(labels, annotations),
-        factory=labels.get(names.LABEL_FACTORY) or meta["name"].partition(".")[0],
-        labels=labels,
-        taints=tuple(Taint(t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ())),
+        look=read_look(obj),
         ready=is_ready(obj),
         unschedulable=bool(spec.get("unschedulable")),
         deleting="deletionTimestamp" in meta,
         created=datetime.fromisoformat(meta["creationTimestamp"]),
-        annotations=annotations,
-        # A stray counts with what it says of itself, as far as that is a number of watts.
-        unit_watts=_watts(watts),
     )
+
+
+def node_of(
+    *,
+    name: str,
+    uid: str,
+    look: NodeLook,
+    ready: bool,
+    unschedulable: bool,
+    deleting: bool,
+    created: datetime,
+) -> Node:
+    """A node by its look. Without its factory label, its name still says where it stands."""
+    return Node(
+        name=name,
+        uid=uid,
+        stamp=read_stamp(look.labels, look.annotations),
+        factory=look.labels.get(names.LABEL_FACTORY) or name.partition(".")[0],
+        ready=ready,
+        unschedulable=unschedulable,
+        deleting=deleting,
+        created=created,
+        look=look,
+        ours=look.ours,
+        out_of_service=look.out_of_service,
+        unit_watts=read_watts(look.annotations),
+        says_domain=look.labels.get(names.LABEL_DOMAIN, ""),
+        says_system=look.labels.get(names.LABEL_SYSTEM, ""),
+    )
+
+
+def read_look(obj: Object) -> NodeLook:
+    """What it looks like."""
+    meta, taints = obj["metadata"], obj.get("spec", {}).get("taints", ())
+    return NodeLook(meta.get("labels", {}), meta.get("annotations", {}), tuple(map(read_taint, taints)))
 
 
 def read_other(obj: Object) -> Node | None:
@@ -41,11 +69,6 @@ def read_other(obj: Object) -> Node | None:
     meta = obj["metadata"]
     ours = meta.get("labels", {}).get(names.LABEL_MANAGED) == names.FIELD_MANAGER
     return read_node(obj) if ours or names.may_name_a_slot(meta["name"]) else None
-
-
-def _watts(text: str) -> int:
-    plain = text.isascii() and text.isdigit() and len(text) <= len(str(MOST_WATTS))
-    return min(int(text), MOST_WATTS) if plain else 0
 
 
 def is_ready(obj: Mapping[str, Any]) -> bool:
@@ -102,54 +125,11 @@ def hold_patch() -> Object:
 
 def relabel_patch(obj: Object, change: Relabel) -> Object:
     """What brings the node `obj`, as it is now, up to date."""
-    # What a pool had set in place of its site is the site's again.
-    labels = {key: change.wish.first_labels.get(key) for key in change.stale_labels}
+    look, present = read_look(obj), obj.get("spec", {}).get("taints", [])
     patch: Object = {
-        "metadata": {
-            "labels": labels | dict(change.wish.labels),
-            "annotations": dict(change.wish.annotations),
-        }
+        "metadata": {"labels": look.labels_for(change.wish), "annotations": annotations_of(change.wish)}
     }
-    present = obj.get("spec", {}).get("taints", [])
-    taints = merged_taints(present, change.wish.taints, change.stale_taints, change.new_taints)
+    taints = look.taints_for(change.wish, present)
     if taints != present:
         patch["spec"] = {"taints": taints}
     return patch
-
-
-def merged_taints(
-    present: list[Object],
-    wanted: Iterable[Taint],
-    stale: Collection[str],
-    new: Collection[Taint] | None = None,
-) -> list[Object]:
-    """The whole taint list with our own keys as wanted, and everybody else's taints as they are.
-
-    Of the wanted ones that are not there only the new ones are added, where these are told apart: the others
-    were taken off.
-
-    Admission and the node lifecycle controller write to the same list, and theirs carry `timeAdded`, from
-    which evictions are timed: their entries are kept unread.
-    """
-    ours = {(taint.key, taint.effect): taint for taint in wanted}
-    keys = {taint.key for taint in ours.values()} | set(stale)
-    kept = [
-        entry
-        for entry in present
-        if entry["key"] not in keys
-        or (
-            (entry["key"], entry["effect"]) in ours
-            and entry.get("value", "") == ours[entry["key"], entry["effect"]].value
-        )
-    ]
-    before, there = ({(entry["key"], entry["effect"]) for entry in some} for some in (present, kept))
-    return kept + [
-        taint_body(taint)
-        for place, taint in ours.items()
-        if place not in there and (new is None or place in before or taint in new)
-    ]
-
-
-def taint_body(taint: Taint) -> Object:
-    """A taint as JSON has it."""
-    return {k: v for k, v in taint._asdict().items() if v}

@@ -26,20 +26,12 @@ from aifactory.decide.plan import (
     Evict,
     Finalizer,
     Hold,
-    NodeWish,
     Order,
+    Relabel,
 )
 from aifactory.decide.releases import began, drain_timeout
-from aifactory.decide.wish import (
-    new_stamp,
-    node_wish,
-    node_wishes,
-    readable,
-    relabel,
-    slots_of,
-    standing_stamp,
-)
-from aifactory.decide.world import PoolKey, Stamp, Written, key_of
+from aifactory.decide.wish import new_stamp, node_wishes, slots_of, standing_stamp
+from aifactory.decide.world import NodeWish, PoolKey, Stamp, Written, key_of
 
 # Nodes that are ordered at once: more than are made before the next cycle looks again, of some kB each.
 MOST_ORDERS: Final = 20_000
@@ -160,9 +152,9 @@ def _upkeep(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
                     wishes[there] = node_wishes(factory, system, pool)
                 wish_of = wishes[there]
                 for node in unit.nodes:
-                    change = relabel(wish_of(standing_stamp(case, unit, node, restamp=fits)), node)
-                    if change:
-                        actions.append(change)
+                    wish = wish_of(standing_stamp(case, unit, node, restamp=fits))
+                    if not node.look.suits(wish):
+                        actions.append(Relabel(node, wish))
                 if unit.missing and completable(case, pool, unit):
                     for slot in unit.missing:
                         stamp = standing_stamp(case, unit, unit.nodes[0], restamp=fits)
@@ -241,9 +233,9 @@ def _order(
         factory = case.sites[cell.factory]
         path = case.layouts[cell.factory].instances[cell.instance].path
         system = cell.group.system if cell.group else None
+        wish_of = node_wishes(factory, system, pool)
         for place in slots_of(cell, path, rack, slot):
-            wish = readable(node_wish(factory, system, pool, new_stamp(case, key, cell, place)))
-            orders.append(Order(wish, key))
+            orders.append(Order(wish_of(new_stamp(case, key, cell, place)), key))
     return orders
 
 

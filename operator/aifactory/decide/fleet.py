@@ -10,7 +10,7 @@ from itertools import chain, count, islice
 
 from aifactory.api import names
 from aifactory.decide.layout import Layout
-from aifactory.decide.named import is_ours, slot_named
+from aifactory.decide.named import slot_named
 from aifactory.decide.plan import Cause
 from aifactory.decide.world import Node, PoolKey, Slot, World, key_of
 
@@ -220,18 +220,18 @@ def _by_name(node: Node, named: Slot, layout: Layout) -> Stray:
         slots=(named, claimed),
         path=named.path,
         watts=max(node.unit_watts, current),
-        stranger=not is_ours(node),
+        stranger=not node.ours,
     )
 
 
 def _by_label(node: Node, layouts: Mapping[str, Layout]) -> Stray | None:
     layout = layouts.get(node.factory)
-    if layout is None or not is_ours(node):
+    if layout is None or not node.ours:
         return None
     by_label = {names.label_value(path): path for path in layout.by_path}
     slot = node.stamp.slot if node.stamp else None
-    path = (slot and slot.path) or by_label.get(node.labels.get(names.LABEL_DOMAIN, ""), "")
-    current = layout.unit_watts.get(node.labels.get(names.LABEL_SYSTEM, "")) or 0
+    path = (slot and slot.path) or by_label.get(node.says_domain, "")
+    current = layout.unit_watts.get(node.says_system) or 0
     return Stray(node.name, node.factory, (slot,) if slot else (), path, max(node.unit_watts, current))
 
 

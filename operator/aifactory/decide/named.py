@@ -7,12 +7,6 @@ from aifactory.decide.layout import Group, Layout
 from aifactory.decide.world import Node, Slot
 
 
-def is_ours(node: Node) -> bool:
-    """Whether a node bears any mark of ours; any other one that stands on a slot's name is a stranger."""
-    marked = any(key.startswith(f"{names.GROUP}/") for key in (*node.labels, *node.annotations))
-    return marked or node.labels.get(names.LABEL_MANAGED) == names.FIELD_MANAGER
-
-
 def slot_named(node: Node, layouts: Mapping[str, Layout]) -> Slot | None:
     """The slot that bears the node's name; None where no factory here has one.
 
@@ -23,7 +17,7 @@ def slot_named(node: Node, layouts: Mapping[str, Layout]) -> Slot | None:
         return None
     if parts := names.read_node_name(node.name):
         slot = Slot(*parts)
-        return slot if is_ours(node) or _describes(layout, slot) else None
+        return slot if node.ours or _describes(layout, slot) else None
     if node.stamp and (slot := node.stamp.slot._replace(factory=layout.factory)).node_name == node.name:
         return slot
     return _search(node.name, layout)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from aifactory.decide.case import Case
 from aifactory.decide.ledger import Ledger
 from aifactory.decide.plan import Action, Complete, Order
-from aifactory.decide.wish import read_stamp
 from aifactory.decide.world import PoolKey, Slot, Written
 
 
@@ -42,8 +41,7 @@ def ordered(case: Case, ledger: Ledger, actions: Iterable[Action]) -> dict[str, 
             tried.add((order.pool, slot.factory))
         here = found[slot.factory]
         here.nodes += 1
-        stamp = read_stamp(dict(order.wish.labels), dict(order.wish.annotations))
-        assert stamp is not None
+        stamp = order.wish.stamp
         unit = slot._replace(slot=0) if stamp.unit_nodes > 1 else slot
         if isinstance(order, Complete) or unit in begun:
             continue

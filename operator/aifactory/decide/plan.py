@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from aifactory.decide.world import Node, Pod, PoolKey, Slot, Taint
+from aifactory.decide.world import Node, NodeWish, Pod, PoolKey
 
 SLOW_START = timedelta(minutes=15)  # after that a node that is not ready is reported
 
@@ -31,20 +31,6 @@ class Placing:
 
 
 @dataclass(frozen=True)
-class NodeWish:
-    """Everything that a backend has to know to provision a node, or to bring its labels up to date."""
-
-    slot: Slot
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    taints: tuple[Taint, ...]
-    resource: str
-    devices: int
-    first_labels: Mapping[str, str] = field(default_factory=dict)  # set with the order and never again
-    first_taints: tuple[Taint, ...] = ()  # likewise
-
-
-@dataclass(frozen=True)
 class Order:
     """Provision a node."""
 
@@ -60,13 +46,10 @@ class Complete(Order):
 
 @dataclass(frozen=True)
 class Relabel:
-    """Bring the labels, annotations and taints of a standing node up to date, in place."""
+    """Bring a standing node up to date in place: what it says of itself, its pool's labels and taints."""
 
     node: Node
     wish: NodeWish
-    stale_labels: tuple[str, ...]
-    stale_taints: tuple[str, ...]
-    new_taints: tuple[Taint, ...] | None = None  # all; else others that are missing were taken off
 
 
 class Cause(StrEnum):

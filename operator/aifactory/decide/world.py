@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from aifactory.api import names
+from aifactory.api.catalogue import MOST_EACH
 from aifactory.api.factory import AIFactory
 from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
+
+MOST_WATTS: Final = 2 * 10**12  # of a unit: the most that maxWatts may say, with 100 % overhead
+_MOST: Final = 10**6  # racks and slots: far above any
 
 
 class PoolKey(NamedTuple):
@@ -56,34 +60,71 @@ class Stamp:
     unit_gpus: int
     unit_nodes: int
     placed_under: str  # stamp of the pool's spec that it was ordered under
-    draining_since: datetime | None
+    draining_since: datetime | None = None
     draining_for: str = ""  # a plan.Cause
-    label_keys: tuple[str, ...] = ()  # keys of the pool's own labels that we set
-    taints: tuple[str, ...] = ()  # the pool's own taints that we set, `key=value:effect`; once only keys
     cordoned_before: bool = False  # somebody had cordoned it before its drain began
+
+    @property
+    def sane(self) -> bool:
+        """Whether a unit can be so: sums of such numbers stay in 64 bits."""
+        return (
+            1 <= self.slot.rack <= _MOST
+            and 1 <= self.slot.slot <= _MOST
+            and 1 <= self.unit_nodes <= MOST_EACH
+            and 1 <= self.unit_gpus <= MOST_EACH**2
+            and 1 <= self.unit_watts <= MOST_WATTS
+            and self.unit_gpus % self.unit_nodes == 0
+        )
+
+
+@dataclass(frozen=True)
+class NodeWish:
+    """Everything that a backend has to know to provision a node, or to bring it up to date."""
+
+    stamp: Stamp
+    labels: Mapping[str, str]  # that the pool wishes for, as far as its site grants them
+    taints: tuple[Taint, ...]  # likewise
+    region: str  # of the site; empty: it names none
+    shared: bool  # whether pods of other tenants may come
+    resource: str  # by which pods ask for a device; empty: its system is not described any more
+    devices: int
+    first_labels: Mapping[str, str]  # set with the order and never again
+    first_taints: tuple[Taint, ...]  # likewise
+
+    @property
+    def slot(self) -> Slot:
+        """Where it stands."""
+        return self.stamp.slot
+
+
+class Look(Protocol):
+    """How a node looks in its cluster. Only its backend can read that."""
+
+    def suits(self, wish: NodeWish) -> bool:
+        """Whether nothing has to be changed about it."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A backend's node as it was seen. A node whose stamp cannot be read is a stray."""
+    """A node of a unit, as its backend tells of it; one whose stamp cannot be read is a stray.
+
+    It counts from the order until its backend has confirmed that it is gone, whatever stands behind it.
+    """
 
     name: str
-    uid: str
+    uid: str  # tells it from a later one of the same name
     stamp: Stamp | None
-    factory: str  # as labelled; counts there even without a stamp
-    labels: Mapping[str, str]
-    taints: tuple[Taint, ...]
+    factory: str  # as it says; it counts there even without a stamp
     ready: bool
     unschedulable: bool
     deleting: bool
     created: datetime
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    unit_watts: int = 0  # as annotated, where the rest of the stamp is unreadable
-
-    @property
-    def out_of_service(self) -> bool:
-        """Whether somebody marked it as broken: with the label, whatever it says but `false`."""
-        return self.labels.get(names.LABEL_OUT_OF_SERVICE, "false") != "false"
+    look: Look
+    ours: bool  # it bears some mark of ours; any other one has only the name of a slot
+    out_of_service: bool  # somebody marked it as broken
+    unit_watts: int = 0  # as it says, where the rest of the stamp is unreadable
+    says_domain: str = ""  # likewise, as `names.label_value` gives a path
+    says_system: str = ""
 
     @property
     def serves(self) -> bool:

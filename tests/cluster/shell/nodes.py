@@ -1,32 +1,19 @@
 """Orders for nodes, and a look at what has come of them."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from typing import Any
 
-from aifactory.api import names
 from aifactory.backends import Backend
-from aifactory.decide.plan import NodeWish, Order
-from aifactory.decide.wish import annotations_of
+from aifactory.decide.plan import Order
 from aifactory.decide.world import Node, PoolKey, Slot
 from aifactory.shell.client import ApiError
-from unit.shell.made import STAMP
+from unit.shell.made import wish_of
 
 
-def order(site: str, slot: int = 1, *, labels: dict[str, str] | None = None) -> Order:
+def order(site: str, slot: int = 1, **wish: Any) -> Order:
     """An order for a node with eight GPUs, for the pool ns/llm."""
-    place = Slot(site, "row", "hgx-h100", 1, slot)
-    stamp = replace(STAMP, slot=place, fabric="row", unit_watts=10_200, unit_gpus=8, unit_nodes=1)
-    said = {
-        names.LABEL_MANAGED: names.FIELD_MANAGER,
-        names.LABEL_FACTORY: site,
-        names.LABEL_SYSTEM: place.system,
-        names.LABEL_RACK: str(place.rack),
-        names.LABEL_SLOT: str(place.slot),
-        names.LABEL_POOL: "llm",
-        names.LABEL_POOL_NAMESPACE: "ns",
-    }
-    wish = NodeWish(place, said | (labels or {}), annotations_of(stamp), (), "nvidia.com/gpu", 8)
-    return Order(wish, PoolKey("ns", "llm"))
+    pool = PoolKey("ns", "llm")
+    return Order(wish_of(Slot(site, "row", "hgx-h100", 1, slot), stamp={"pool": pool}, **wish), pool)
 
 
 async def seen(driver: Backend, site: str) -> dict[int, Node]:

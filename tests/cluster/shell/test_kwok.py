@@ -1,7 +1,6 @@
 """The kwok backend on a real API server."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +10,7 @@ import yaml
 from aifactory.api import names
 from aifactory.backends import Backend, Mandate
 from aifactory.backends.kwok import FEW_NODES
+from aifactory.backends.looks import NodeLook
 from aifactory.decide.plan import CallOff, Cause, Delete, Drain, Hold, Relabel
 from aifactory.decide.world import Pod, Taint
 from aifactory.shell.client import ApiError
@@ -27,8 +27,9 @@ async def test_what_is_ordered_is_seen(driver: Backend, site: str) -> None:
     assert node.stamp is not None
     assert node.stamp.slot == wanted.wish.slot
     assert node.stamp.pool == wanted.pool
-    assert node.annotations[names.ANNOTATION_LEADER] == "leader-1"
-    assert node.annotations[names.ANNOTATION_TERM] == "3"
+    assert isinstance(node.look, NodeLook)
+    assert node.look.annotations[names.ANNOTATION_LEADER] == "leader-1"
+    assert node.look.annotations[names.ANNOTATION_TERM] == "3"
     assert (node.unit_watts, node.deleting, node.unschedulable) == (10_200, False, False)
 
 
@@ -38,7 +39,8 @@ async def test_a_slot_is_ordered_once(driver: Backend, site: str) -> None:
         await driver.create(order(site), Mandate("leader-2", 1))
     assert caught.value.status == 409
     (node,) = (await seen(driver, site)).values()
-    assert node.annotations[names.ANNOTATION_LEADER] == "leader-1"
+    assert isinstance(node.look, NodeLook)
+    assert node.look.annotations[names.ANNOTATION_LEADER] == "leader-1"
 
 
 async def test_a_node_is_drained_and_then_deleted(driver: Backend, site: str) -> None:
@@ -99,7 +101,7 @@ async def test_another_node_of_the_same_name_is_left_alone(
         driver.drain(Drain(old, NOW, Cause.SPEC)),
         driver.hold(Hold(old)),
         driver.delete(Delete(old)),
-        driver.relabel(Relabel(old, order(site, labels={"a": "b"}).wish, (), ())),
+        driver.relabel(Relabel(old, order(site, labels={"a": "b"}).wish)),
     ]
     for step in steps:
         with pytest.raises(ApiError) as caught:
@@ -107,7 +109,7 @@ async def test_another_node_of_the_same_name_is_left_alone(
         assert caught.value.status == 409
     after = (await seen(driver, site))[1]
     assert after.uid == new.uid
-    assert after.labels == new.labels
+    assert after.look == new.look
 
 
 async def test_a_held_node_is_nobodys(driver: Backend, site: str) -> None:
@@ -121,12 +123,16 @@ async def test_a_held_node_is_nobodys(driver: Backend, site: str) -> None:
 async def test_taints_are_changed_beside_those_of_others(
     driver: Backend, site: str, kubectl: Kubectl
 ) -> None:
-    await driver.create(order(site), Mandate("x", 1))
+    await driver.create(order(site, taints=(Taint("old", "x", "NoSchedule"),)), Mandate("x", 1))
     node = (await seen(driver, site))[1]
-    kubectl("taint", "node", node.name, "somebody=else:NoSchedule", "old=x:NoSchedule")
-    wish = replace(order(site).wish, taints=(Taint("dedicated", "llm", "NoExecute"),))
-    await made(lambda: driver.relabel(Relabel(node, wish, (), ("old",))))
-    found = {taint.key for taint in (await seen(driver, site))[1].taints}
+    kubectl("taint", "node", node.name, "somebody=else:NoSchedule")
+    wish = order(site, taints=(Taint("dedicated", "llm", "NoExecute"),)).wish
+    assert not node.look.suits(wish)
+    await made(lambda: driver.relabel(Relabel(node, wish)))
+    after = (await seen(driver, site))[1].look
+    assert after.suits(wish)
+    assert isinstance(after, NodeLook)
+    found = {taint.key for taint in after.taints}
     assert {"somebody", "dedicated"} <= found
     assert "old" not in found
 

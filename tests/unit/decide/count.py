@@ -14,8 +14,8 @@ from math import ceil, floor
 from aifactory.api import names
 from aifactory.api.catalogue import System, systems_of
 from aifactory.api.factory import AIFactory
-from aifactory.decide.world import Node, Slot
-from unit.decide.state import State
+from aifactory.decide.world import Slot
+from unit.decide.state import Labelled, State
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Standing:
     system: str
     rack: int
     slot: int  # 0: a whole rack
-    nodes: tuple[Node, ...]
+    nodes: tuple[Labelled, ...]
 
     @property
     def pool(self) -> str:
@@ -116,12 +116,12 @@ def out_of_service(factory: AIFactory, path: str) -> bool:
     return not listed.isdisjoint(parents(path))
 
 
-def strays(nodes: Iterable[Node]) -> list[Node]:
+def strays(nodes: Iterable[Labelled]) -> list[Labelled]:
     """Nodes that are in no slot of ours."""
     return [n for n in nodes if n.stamp is None or n.stamp.slot.node_name != n.name]
 
 
-def named_slot(node: Node) -> Slot | None:
+def named_slot(node: Labelled) -> Slot | None:
     """The slot whose name a node seems to have; no name in these tests is long enough to be shortened."""
     factory, *path, system, rack, slot = node.name.split(".") if node.name.count(".") > 3 else [""] * 5
     if not (rack.isdigit() and slot.isdigit()):
@@ -129,12 +129,12 @@ def named_slot(node: Node) -> Slot | None:
     return Slot(factory, "/".join(path), system, int(rack), int(slot))
 
 
-def is_ours(node: Node) -> bool:
+def is_ours(node: Labelled) -> bool:
     """Whether a node bears any label or annotation of the operator's."""
     return any(names.GROUP in key for key in (*node.labels, *node.annotations))
 
 
-def stray_at(factory: AIFactory, node: Node) -> tuple[str, str] | None:
+def stray_at(factory: AIFactory, node: Labelled) -> tuple[str, str] | None:
     """(path, system) of a stray that counts in a factory; a name says more than labels do."""
     named = named_slot(node)
     if named is None:
@@ -161,9 +161,9 @@ def _most(factory: AIFactory, system: System, named: Slot) -> int:
     return max((slot for _, slot in slots), default=0)
 
 
-def units(nodes: Iterable[Node]) -> list[Standing]:
+def units(nodes: Iterable[Labelled]) -> list[Standing]:
     """All units, strays left aside."""
-    together: dict[tuple[str, str, str, int, int], list[Node]] = defaultdict(list)
+    together: dict[tuple[str, str, str, int, int], list[Labelled]] = defaultdict(list)
     for n in nodes:
         if n.stamp is not None and n.stamp.slot.node_name == n.name:
             factory, path, system, rack, slot = n.stamp.slot
@@ -178,7 +178,7 @@ def draws(factory: AIFactory, unit: Standing) -> int:
     return max(stamped, current or 0)
 
 
-def committed(factory: AIFactory, nodes: Iterable[Node]) -> dict[str, int]:
+def committed(factory: AIFactory, nodes: Iterable[Labelled]) -> dict[str, int]:
     """Watts at every place of a factory, under this spec of it."""
     here = [n for n in nodes if n.factory == factory.metadata.name]
     total = dict.fromkeys(limits(factory), 0)
@@ -206,7 +206,7 @@ def committed(factory: AIFactory, nodes: Iterable[Node]) -> dict[str, int]:
     return total
 
 
-def over(factory: AIFactory, nodes: Iterable[Node]) -> dict[str, int]:
+def over(factory: AIFactory, nodes: Iterable[Labelled]) -> dict[str, int]:
     """Watts above the limit, at each place where it is exceeded."""
     load = committed(factory, nodes)
     return {path: load[path] - limit for path, limit in limits(factory).items() if load[path] > limit}
@@ -256,7 +256,7 @@ def slots_of(factory: AIFactory, system: System, path: str) -> set[tuple[int, in
     return found
 
 
-def free_slots(factory: AIFactory, system: System, path: str, nodes: Sequence[Node]) -> int:
+def free_slots(factory: AIFactory, system: System, path: str, nodes: Sequence[Labelled]) -> int:
     """Slots of a system in which no node is."""
     taken, whole_racks, touched = set(), set(), set()
     for n in nodes:

@@ -14,13 +14,12 @@ from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import Given, Plan, begin, report
 from aifactory.decide.placed import Placer, nothing_yet
 from aifactory.decide.plan import Event, Order, StatusWrite
-from aifactory.decide.wish import read_stamp
 from aifactory.decide.world import Node, Refused, Slot
 from unit.decide.build import Factory, Thing
 from unit.decide.count import excess, standing
 from unit.decide.judge import judge_claim, judge_plan, judge_power
 from unit.decide.simulator import Simulator, Write, path_of
-from unit.decide.state import Fault
+from unit.decide.state import Fault, Labelled
 
 MOST_CYCLES = 80
 
@@ -100,22 +99,19 @@ class Cluster(Simulator):
     def stray(self, like: str, name: str) -> Self:
         """A node that carries another's labels under a name of its own."""
         node = self.nodes[like]
-        self.nodes[name] = Node(**{**vars(node), "name": name, "uid": self.uid()})
+        self.nodes[name] = replace(node, name=name, uid=self.uid())
         return self
 
     def stranger(self, name: str) -> Self:
         """A node that is not ours, and has the name of a slot."""
-        self.nodes[name] = Node(
+        self.nodes[name] = Labelled(
             name=name,
             uid=self.uid(),
-            stamp=None,
-            factory=name.split(".", maxsplit=1)[0],
-            labels={"kubernetes.io/hostname": name},
-            taints=(),
             ready=True,
             unschedulable=False,
             deleting=False,
             created=self.now,
+            labels={"kubernetes.io/hostname": name},
         )
         return self
 
@@ -123,9 +119,6 @@ class Cluster(Simulator):
         """Overwrite labels of ours on a node by hand, such as ``rack="zero"``."""
         changed = {f"{names.GROUP}/{key.replace('_', '-')}": value for key, value in labels.items()}
         self.change(name, labels={**self.nodes[name].labels, **changed})
-        node = self.nodes[name]
-        self.change(name, factory=node.labels.get(names.LABEL_FACTORY, ""))
-        assert read_stamp(dict(node.labels), dict(node.annotations)) == self.nodes[name].stamp
         return self
 
     def hide(self, factory: str) -> Self:

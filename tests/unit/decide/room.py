@@ -5,14 +5,13 @@ what its slots and the places in it take.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from aifactory.api.catalogue import System, systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
-from aifactory.decide.world import Node
 from unit.decide.count import (
     Standing,
     committed,
@@ -28,7 +27,7 @@ from unit.decide.count import (
     unit_watts,
     units,
 )
-from unit.decide.state import State
+from unit.decide.state import Labelled, State
 
 Place = tuple[str, str]  # factory, path
 
@@ -87,7 +86,7 @@ class Room:
                 continue
             self._add(factory, system, watts, nodes)
 
-    def _add(self, factory: AIFactory, system: System, watts: int, nodes: list[Node]) -> None:
+    def _add(self, factory: AIFactory, system: System, watts: int, nodes: Sequence[Labelled]) -> None:
         name, load = factory.metadata.name, committed(factory, nodes)
         for path, limit in limits(factory).items():
             self.left[name, path] = max(0, limit - load[path]) // watts

@@ -12,7 +12,9 @@ from datetime import timedelta
 from typing import Any, Self
 
 from aifactory.api import names
-from aifactory.backends.nodes import merged_taints, relabel_patch, taint_body
+from aifactory.backends.looks import read_taint, taint_body
+from aifactory.backends.marks import annotations_of, labels_of, taints_of
+from aifactory.backends.nodes import relabel_patch
 from aifactory.decide import Plan
 from aifactory.decide.plan import (
     Action,
@@ -22,14 +24,12 @@ from aifactory.decide.plan import (
     Evict,
     Finalizer,
     Hold,
-    NodeWish,
     Order,
     Relabel,
     StatusWrite,
 )
-from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Node, Pod, Refusal, Refused, Taint
-from unit.decide.state import Fault, State
+from aifactory.decide.world import Node, NodeWish, Pod, Refusal, Refused
+from unit.decide.state import Fault, Labelled, State
 
 Write = StatusWrite | Action
 
@@ -93,20 +93,16 @@ class Simulator(State):
         name = wish.slot.node_name
         if name in self.nodes:
             raise Fault(f"{name} is ordered, and is there already")
-        labels, annotations = {**wish.first_labels, **wish.labels}, dict(wish.annotations)
-        self.nodes[name] = Node(
+        self.nodes[name] = Labelled(
             name=name,
             uid=self.uid(),
-            stamp=read_stamp(labels, annotations),
-            factory=labels[names.LABEL_FACTORY],
-            labels=labels,
-            taints=wish.taints + wish.first_taints,
             ready=False,
             unschedulable=False,
             deleting=False,
             created=self.now,
-            annotations=annotations,
-            unit_watts=int(annotations[names.ANNOTATION_WATTS]),
+            labels={**wish.first_labels, **labels_of(wish)},
+            annotations=annotations_of(wish),
+            taints=taints_of(wish) + wish.first_taints,
         )
         self._suits(name)
 
@@ -121,14 +117,14 @@ class Simulator(State):
         if not self._still(it.node):
             return
         now = self.nodes[it.node.name]
-        change = relabel_patch({}, it)["metadata"]["labels"]
-        labels = {k: v for k, v in {**now.labels, **change}.items() if v is not None}
-        present = [taint_body(taint) for taint in now.taints]
-        merged = merged_taints(present, it.wish.taints, it.stale_taints, it.new_taints)
-        taints = tuple(Taint(t["key"], t.get("value", ""), t["effect"]) for t in merged)
-        mark = names.ANNOTATION_PLACED_UNDER
-        renewed = it.wish.annotations[mark] != now.annotations.get(mark)
-        self.change(it.node.name, labels=labels, annotations=it.wish.annotations, taints=taints)
+        entries = [taint_body(taint) for taint in now.taints]
+        meta = {"labels": now.labels, "annotations": now.annotations}
+        patch = relabel_patch({"metadata": meta, "spec": {"taints": entries}}, it)
+        labels = {k: v for k, v in {**now.labels, **patch["metadata"]["labels"]}.items() if v is not None}
+        taints = tuple(map(read_taint, patch.get("spec", {}).get("taints", entries)))
+        mark, notes = names.ANNOTATION_PLACED_UNDER, patch["metadata"]["annotations"]
+        renewed = notes[mark] != now.annotations.get(mark)
+        self.change(now.name, labels=labels, annotations=notes, taints=taints)
         if renewed:
             self._suits(now.name)
 

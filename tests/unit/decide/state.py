@@ -1,16 +1,29 @@
 """What exists in a simulated cluster, and how the operator sees it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool, GPUPoolSpec
+from aifactory.backends.looks import NodeLook
+from aifactory.backends.nodes import node_of
 from aifactory.decide import World
 from aifactory.decide.plan import Adopted
-from aifactory.decide.wish import read_stamp
-from aifactory.decide.world import Claim, Failure, Node, Pod, PoolKey, Refusal, Refused, claims_of
+from aifactory.decide.world import (
+    Claim,
+    Failure,
+    Look,
+    Node,
+    Pod,
+    PoolKey,
+    Refusal,
+    Refused,
+    Stamp,
+    Taint,
+    claims_of,
+)
 from unit.decide.build import Thing
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,6 +32,37 @@ Object = AIFactory | GPUPool
 
 class Fault(AssertionError):  # noqa: N818 - as it reads in `raise Fault`
     """The operator did something that must never happen."""
+
+
+@dataclass(frozen=True)
+class Labelled(Node):
+    """A Kubernetes Node: what it bears, and all that a backend tells of it by that."""
+
+    stamp: Stamp | None = field(init=False)
+    factory: str = field(init=False)
+    look: Look = field(init=False)
+    ours: bool = field(init=False)
+    out_of_service: bool = field(init=False)
+    unit_watts: int = field(init=False)
+    says_domain: str = field(init=False)
+    says_system: str = field(init=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Taint, ...] = ()
+
+    def __post_init__(self) -> None:
+        told = node_of(
+            name=self.name,
+            uid=self.uid,
+            look=NodeLook(self.labels, self.annotations, self.taints),
+            ready=self.ready,
+            unschedulable=self.unschedulable,
+            deleting=self.deleting,
+            created=self.created,
+        )
+        for it in fields(self):
+            if not it.init:
+                object.__setattr__(self, it.name, getattr(told, it.name))
 
 
 @dataclass
@@ -34,13 +78,13 @@ class State:
     history: dict[tuple[str, int], AIFactory] = field(default_factory=dict)  # by name and generation
     statuses: dict[str, dict[str, Any]] = field(default_factory=dict)  # as they were written
     refused: dict[str, Refused] = field(default_factory=dict)
-    nodes: dict[str, Node] = field(default_factory=dict)
+    nodes: dict[str, Labelled] = field(default_factory=dict)
     placed_for: dict[str, GPUPoolSpec] = field(default_factory=dict)  # node -> spec that its place suits
     pods: dict[str, Pod] = field(default_factory=dict)
     refusals: dict[str, Refusal] = field(default_factory=dict)  # remembered by the operator's process alone
     adopted: Adopted | None = None  # likewise
     failures: tuple[Failure, ...] = ()  # writes that failed again, likewise
-    last_seen: dict[str, tuple[Node, ...]] = field(default_factory=dict)  # nodes of blind factories, likewise
+    last_seen: dict[str, tuple[Labelled, ...]] = field(default_factory=dict)  # of blind factories, likewise
     blind: frozenset[str] = frozenset()  # factories whose backend cannot be listed
     resources_going: bool = False
     pools_since: datetime = START - timedelta(days=1)
@@ -70,7 +114,7 @@ class State:
         """All pools that make sense."""
         return {path: it for path, it in self.objects.items() if isinstance(it, GPUPool)}
 
-    def seen(self) -> list[Node]:
+    def seen(self) -> list[Labelled]:
         """The nodes as the operator can know them: those of blind factories as they were last."""
         now = [
             n for n in self.nodes.values() if n.factory not in self.blind or n.factory not in self.last_seen
@@ -122,8 +166,7 @@ class State:
         node = self.nodes[name]
         marks = dict(node.labels if labels is None else labels)
         notes = {**node.annotations, **(annotations or {})}
-        stamp = read_stamp(marks, notes)
-        self.nodes[name] = replace(node, labels=marks, annotations=notes, stamp=stamp, **changes)
+        self.nodes[name] = replace(node, labels=marks, annotations=notes, **changes)
 
     def vanish(self, name: str) -> None:
         """A node is gone, with its pods."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aifactory.api import names
-from aifactory.backends.nodes import read_node
 from aifactory.decide import Plan, decide
 from aifactory.decide.plan import Complete
-from aifactory.decide.world import Node
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.operated import settled
+from unit.decide.state import Labelled
 
 LABELS = sorted(
     value
@@ -69,17 +69,12 @@ FLEET = settled(
 VICTIMS = [FLEET.nodes_of("a/t")[0], FLEET.nodes_of("a/r")[0]]
 
 
-def saying(node: Node, labels: Mapping[str, str], annotations: Mapping[str, str], **spec: Any) -> Node:
+def saying(
+    node: Labelled, labels: Mapping[str, str], annotations: Mapping[str, str], **changes: Any
+) -> Labelled:
     """The node as it is read when it says this."""
-    meta = {
-        "name": node.name,
-        "uid": node.uid,
-        "labels": {**node.labels, **labels},
-        "annotations": {**node.annotations, **annotations},
-        "creationTimestamp": node.created.isoformat(),
-    }
-    ready = {"conditions": [{"type": "Ready", "status": "True"}]}
-    return read_node({"metadata": meta, "spec": spec, "status": ready})
+    labels, annotations = {**node.labels, **labels}, {**node.annotations, **annotations}
+    return replace(node, labels=labels, annotations=annotations, **changes)
 
 
 def others(plan: Plan) -> list[object]:

@@ -82,17 +82,11 @@ def test_what_goes_wrong_about_one_object_is_its_own(
 
 def test_a_node_that_would_not_be_known_again_is_never_ordered(monkeypatch: pytest.MonkeyPatch) -> None:
     it = fleet()
-    wish = import_module("aifactory.decide.wish")
-    sound = wish.annotations_of
-
-    def broken(stamp: Stamp, *more: Any) -> dict[str, str]:
-        wrong = {"aifactory.dev/unit-watts": "0"} if stamp.pool and stamp.pool.name == BAD else {}
-        return {**sound(stamp, *more), **wrong}
-
-    monkeypatch.setattr(wish, "annotations_of", broken)
+    sane = property(lambda stamp: stamp.pool is None or stamp.pool.name != BAD)
+    monkeypatch.setattr(Stamp, "sane", sane)
     plan = decide(it.world(), it.now)
     assert ordered(plan) == {"a/train", "c/serve"}
-    assert "would not be read back" in reason(plan, f"b/{BAD}")
+    assert "would not be known again" in reason(plan, f"b/{BAD}")
 
 
 def test_what_stands_of_an_object_that_goes_wrong_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,11 +11,11 @@ from aifactory.api.reading import parse_factory
 from aifactory.decide.layout import lay_out
 from aifactory.decide.named import slot_named
 from aifactory.decide.plan import Order
-from aifactory.decide.world import Node, Slot
+from aifactory.decide.world import Slot
 from unit.decide.build import Factory, boxes, factory, pool, racks
 from unit.decide.count import committed
 from unit.decide.operated import Cluster, settled
-from unit.decide.state import START
+from unit.decide.state import START, Labelled
 
 DFW, SJC = factory("dfw", boxes=4), factory("sjc", boxes=4)
 
@@ -136,7 +136,7 @@ def test_one_relabelled_node_of_a_rack_does_not_cost_the_rack() -> None:
 def test_a_node_whose_notes_are_spoiled_counts_where_its_labels_say(spoiled: dict[str, str]) -> None:
     it = settled(factory("dfw", halls=2, hall=40, boxes=4), pool("a/train", boxes(4), pack="hall"))
     one = it.nodes_of("a/train")[0]
-    it.change(one, annotations=spoiled, unit_watts=0)
+    it.change(one, annotations=spoiled)
     assert it.settle().says("dfw", "Ready") == "False: Stray"
     assert committed(it.factories["dfw"], it.nodes.values())["hall"] == 40
     assert it.statuses["dfw"]["tightest"][0] == {"domain": "hall-1", "limit": 40, "committed": 40}
@@ -253,7 +253,7 @@ def test_labels_move_no_power_and_shrink_none(labels: dict[str, str]) -> None:
 def test_a_node_without_any_of_our_marks_left_counts_as_before() -> None:
     it = settled(site("dfw"), pool("a/train", boxes(1)))
     one = it.nodes_of("a/train")[0]
-    it.nodes[one] = replace(it.nodes[one], labels={}, annotations={}, stamp=None, unit_watts=0)
+    it.nodes[one] = replace(it.nodes[one], labels={}, annotations={})
     it.settle()
     assert it.says("dfw", "Ready") == "False: NameTaken"
     assert it.statuses["dfw"]["power"]["committed"] == 20
@@ -278,13 +278,10 @@ def test_a_shortened_name_is_found_too(depth: int, rack: int, slot: int, marked:
     )
     layout = lay_out(parse_factory(long.manifest()))
     wanted = Slot(layout.factory, paths[-1], "box", rack, slot)
-    node = Node(
+    node = Labelled(
         name=wanted.node_name,
         uid="u",
-        stamp=None,
-        factory="elsewhere",
         labels={names.LABEL_FACTORY: "elsewhere"} if marked else {},
-        taints=(),
         ready=True,
         unschedulable=False,
         deleting=False,

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from aifactory.api import names
+from aifactory.backends.marks import labels_of
 from aifactory.decide.plan import Complete, Order, Relabel
 from aifactory.decide.world import Taint
 from unit.decide.build import RACK_NODES, boxes, factory, pool, racks
@@ -257,8 +258,9 @@ def test_new_nodes_have_the_labels_from_the_start() -> None:
     it = settled(DFW.but(region="south"))
     it.apply(pool("a/train", boxes(1), node_labels={"team": "nlp"}))
     (order,) = (a for a in it.decide().actions if isinstance(a, Order))
-    assert order.wish.labels["team"] == "nlp"
-    assert order.wish.labels["topology.kubernetes.io/region"] == "south"
+    labels = labels_of(order.wish)
+    assert labels["team"] == "nlp"
+    assert labels["topology.kubernetes.io/region"] == "south"
     assert (order.wish.resource, order.wish.devices) == ("nvidia.com/gpu", 8)
 
 

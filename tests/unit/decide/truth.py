@@ -5,7 +5,6 @@ import re
 from datetime import timedelta
 from typing import Any
 
-from aifactory.api import names
 from aifactory.decide import Plan
 from aifactory.decide.plan import Complete, Order
 from aifactory.decide.world import PoolKey
@@ -53,10 +52,8 @@ def ordered_watts(state: State, plan: Plan, factory: str) -> int:
             tried.add(order.pool)
         if not isinstance(order, Complete):
             _, path, system, rack, slot = order.wish.slot
-            whole = order.wish.annotations.get(names.ANNOTATION_NODES, "1") != "1"
-            found[path, system, rack, 0 if whole else slot] = int(
-                order.wish.annotations[names.ANNOTATION_WATTS]
-            )
+            whole = order.wish.stamp.unit_nodes > 1
+            found[path, system, rack, 0 if whole else slot] = order.wish.stamp.unit_watts
     return sum(found.values())
 
 

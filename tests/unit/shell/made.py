@@ -1,35 +1,41 @@
 """An ordered node, as it is made for tests."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
-from aifactory.api import names
 from aifactory.backends.kwok import node_body
 from aifactory.backends.port import Mandate
-from aifactory.decide.plan import NodeWish
-from aifactory.decide.wish import annotations_of
-from aifactory.decide.world import PoolKey, Slot, Stamp, Taint
+from aifactory.decide.world import NodeWish, PoolKey, Slot, Stamp, Taint
 
 SLOT = Slot("dfw-1", "hall-2/row-5", "gb200-nvl72", 3, 18)
 STAMP = Stamp(
-    SLOT, PoolKey("research", "llm"), "hall-2", 150_480, 72, 18, "abc", None, "", ("team",), ("dedicated",)
+    slot=SLOT,
+    pool=PoolKey("research", "llm"),
+    fabric="hall-2",
+    unit_watts=150_480,
+    unit_gpus=72,
+    unit_nodes=18,
+    placed_under="abc",
 )
 WISH = NodeWish(
-    slot=SLOT,
-    labels={
-        names.LABEL_FACTORY: "dfw-1",
-        names.LABEL_SYSTEM: "gb200-nvl72",
-        names.LABEL_RACK: "3",
-        names.LABEL_SLOT: "18",
-        names.LABEL_POOL: "llm",
-        names.LABEL_POOL_NAMESPACE: "research",
-        "team": "nlp",
-    },
-    annotations=annotations_of(STAMP),
+    stamp=STAMP,
+    labels={"team": "nlp"},
     taints=(Taint("dedicated", "llm", "NoSchedule"),),
+    region="",
+    shared=True,
     resource="nvidia.com/gpu",
     devices=4,
+    first_labels={},
+    first_taints=(),
 )
+
+
+def wish_of(slot: Slot, **more: Any) -> NodeWish:
+    """The wish for a node of eight GPUs in a slot, of a pool without wishes of its own."""
+    stamp = replace(STAMP, slot=slot, fabric=slot.path, unit_watts=10_200, unit_gpus=8, unit_nodes=1)
+    wish = replace(WISH, stamp=replace(stamp, **more.pop("stamp", {})), labels={}, taints=(), devices=8)
+    return replace(wish, **more)
 
 
 def created(*, ready: bool | None = None, **meta: Any) -> dict[str, Any]:

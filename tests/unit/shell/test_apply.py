@@ -1,21 +1,21 @@
 """Which orders rest on a write that was not made."""
 
 from aifactory.backends.nodes import read_node
-from aifactory.decide.plan import Complete, NodeWish, Order, Plan, Relabel
-from aifactory.decide.world import PoolKey, Slot
+from aifactory.decide.plan import Complete, Order, Plan, Relabel
+from aifactory.decide.world import NodeWish, PoolKey, Slot
 from aifactory.shell.apply import allowed
 from aifactory.shell.objects import Key
 from aifactory.shell.writes import Summary
-from unit.shell.made import WISH, created
+from unit.shell.made import WISH, created, wish_of
 
 TRAIN, SERVE = PoolKey("a", "train"), PoolKey("b", "serve")
 
 
 def wish(factory: str, slot: int) -> NodeWish:
-    return NodeWish(Slot(factory, "hall", "hgx-h100", 1, slot), {}, {}, (), "nvidia.com/gpu", 8)
+    return wish_of(Slot(factory, "hall", "hgx-h100", 1, slot))
 
 
-RELABEL = Relabel(read_node(created()), WISH, (), ())
+RELABEL = Relabel(read_node(created()), WISH)
 HERE, THERE = Order(wish("dfw-1", 1), TRAIN), Order(wish("osl-1", 1), TRAIN)
 OTHER, LOST = Order(wish("osl-1", 2), SERVE), Complete(wish("dfw-1", 2), SERVE)
 PLAN = Plan(actions=(RELABEL, LOST, HERE, THERE, OTHER))

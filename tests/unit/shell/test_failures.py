@@ -6,17 +6,17 @@ import pytest
 
 from aifactory.api.reading import parse_pool
 from aifactory.backends.nodes import read_node
-from aifactory.decide.plan import Cause, Drain, Finalizer, NodeWish, Order, StatusWrite
+from aifactory.decide.plan import Cause, Drain, Finalizer, Order, StatusWrite
 from aifactory.decide.world import Node, PoolKey, Slot, World, Written
 from aifactory.shell.failures import LONGEST_BACKOFF, REMEMBERED, Failures
 from unit.api.bad_objects import POOL
-from unit.shell.made import created
+from unit.shell.made import created, wish_of
 
 KEY = PoolKey("default", "pool")
 
 
 def order(slot: int, factory: str = "dfw") -> Order:
-    return Order(NodeWish(Slot(factory, "hall", "box", 1, slot), {}, {}, (), "", 0), KEY)
+    return Order(wish_of(Slot(factory, "hall", "box", 1, slot)), KEY)
 
 
 class Rounds:

@@ -1,24 +1,26 @@
 """Node objects: reading, and the bodies and patches that are written."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aifactory.api import names
 from aifactory.backends.kwok import node_body
+from aifactory.backends.marks import annotations_of, labels_of, read_stamp
 from aifactory.backends.nodes import (
     call_off_patch,
     drain_patch,
-    merged_taints,
     read_node,
     read_pod,
     relabel_patch,
 )
 from aifactory.backends.port import Mandate
 from aifactory.decide.plan import Cause, Drain, Relabel
-from aifactory.decide.wish import MOST_WATTS
-from aifactory.decide.world import Taint
+from aifactory.decide.world import MOST_WATTS, PoolKey, Slot, Stamp, Taint
 from unit.shell.made import SLOT, STAMP, WISH, created
 
 NOT_READY = {
@@ -33,7 +35,8 @@ def test_an_ordered_node_reads_back_as_what_was_ordered() -> None:
     assert node.name == SLOT.node_name
     assert node.stamp == STAMP
     assert node.factory == "dfw-1"
-    assert node.taints == WISH.taints
+    assert node.look.suits(WISH)
+    assert node.ours
     assert node.unit_watts == STAMP.unit_watts
     assert node.created == datetime(2026, 11, 24, 8, tzinfo=UTC)
     assert not node.ready
@@ -127,42 +130,94 @@ def merged(obj: Any, patch: Any) -> Any:
     return kept | {key: merged(base.get(key), value) for key, value in patch.items() if value is not None}
 
 
+def with_taints(*entries: dict[str, Any], listed: str = "") -> dict[str, Any]:
+    """A node with these taints, of which we have set those that are listed."""
+    obj = created()
+    obj["spec"]["taints"] = list(entries)
+    obj["metadata"]["annotations"][names.ANNOTATION_TAINT_KEYS] = listed
+    return obj
+
+
+def taints_after(obj: dict[str, Any], *wanted: Taint) -> list[dict[str, Any]]:
+    """The taints of a node once it has been brought up to date."""
+    wish = replace(WISH, taints=wanted)
+    patched = merged(obj, relabel_patch(obj, Relabel(read_node(obj), wish)))
+    assert read_node(patched).look.suits(wish)
+    found: list[dict[str, Any]] = patched["spec"]["taints"]
+    return found
+
+
 class TestTaints:
     ours = Taint("dedicated", "llm", "NoSchedule")
 
     def test_others_are_kept_as_they_are_with_the_time_they_were_added(self) -> None:
-        assert merged_taints([NOT_READY], [self.ours], ()) == [NOT_READY, self.ours._asdict()]
+        assert taints_after(with_taints(NOT_READY), self.ours) == [NOT_READY, self.ours._asdict()]
 
     def test_our_own_key_is_changed_in_place(self) -> None:
-        before = [self.ours._asdict() | {"value": "old"}, NOT_READY]
-        assert merged_taints(before, [self.ours], ()) == [NOT_READY, self.ours._asdict()]
+        before = with_taints(self.ours._asdict() | {"value": "old"}, NOT_READY)
+        assert taints_after(before, self.ours) == [NOT_READY, self.ours._asdict()]
 
     def test_one_key_may_have_two_effects(self) -> None:
-        also = Taint("dedicated", "llm", "NoExecute")
-        before = [self.ours._asdict()]
-        assert merged_taints(before, [self.ours, also], ()) == [self.ours._asdict(), also._asdict()]
-        assert merged_taints([also._asdict()], [self.ours], ()) == [self.ours._asdict()]
+        also = Taint("dedicated", "llm", "PreferNoSchedule")
+        both = [self.ours._asdict(), also._asdict()]
+        assert taints_after(with_taints(self.ours._asdict()), self.ours, also) == both
+        assert taints_after(with_taints(also._asdict()), self.ours) == [self.ours._asdict()]
 
     def test_stale_keys_go(self) -> None:
-        assert merged_taints([self.ours._asdict(), NOT_READY], [], ["dedicated"]) == [NOT_READY]
+        for listed in ("dedicated", "dedicated=llm:NoSchedule"):
+            assert taints_after(with_taints(self.ours._asdict(), NOT_READY, listed=listed)) == [NOT_READY]
+
+    def test_one_that_somebody_took_off_stays_off(self) -> None:
+        assert taints_after(with_taints(NOT_READY, listed="dedicated=llm:NoSchedule"), self.ours) == [
+            NOT_READY
+        ]
 
     def test_an_entry_that_is_as_wished_is_not_written_anew(self) -> None:
         timed = self.ours._asdict() | {"timeAdded": "2026-11-24T08:00:00Z"}
-        assert merged_taints([timed], [self.ours], ()) == [timed]
+        assert taints_after(with_taints(timed), self.ours) == [timed]
 
     def test_an_empty_value_is_left_out_and_recognised(self) -> None:
         bare = Taint("dedicated", "", "NoSchedule")
-        written = merged_taints([], [bare], ())
+        written = taints_after(with_taints(), bare)
         assert written == [{"key": "dedicated", "effect": "NoSchedule"}]
-        assert merged_taints(written, [bare], ()) == written
+        assert taints_after(with_taints(*written), bare) == written
 
 
 def test_a_relabel_patch_takes_stale_labels_off_and_leaves_taints_alone_that_are_right() -> None:
-    change = Relabel(read_node(created()), WISH, stale_labels=("gone",), stale_taints=())
-    patch = relabel_patch(created(), change)
-    assert patch["metadata"]["labels"] == {"gone": None, **WISH.labels}
-    assert patch["metadata"]["annotations"] == WISH.annotations
+    obj = created()
+    obj["metadata"]["labels"]["gone"] = "x"
+    obj["metadata"]["annotations"][names.ANNOTATION_LABEL_KEYS] = "team,gone,never"
+    patch = relabel_patch(obj, Relabel(read_node(obj), WISH))
+    assert patch["metadata"]["labels"] == {"gone": None, **labels_of(WISH)}
+    assert patch["metadata"]["annotations"] == annotations_of(WISH)
     assert "spec" not in patch
+
+
+PATHS = st.lists(st.from_regex(r"[a-z]([a-z0-9-]{0,10}[a-z0-9])?", fullmatch=True), min_size=1, max_size=6)
+STAMPS = st.builds(
+    Stamp,
+    slot=st.builds(
+        Slot,
+        factory=st.from_regex(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True),
+        path=PATHS.map(lambda parts: names.canonical("/".join(parts))),
+        system=st.from_regex(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True),
+        rack=st.integers(1, 10**6),
+        slot=st.integers(1, 10**6),
+    ),
+    pool=st.builds(PoolKey, st.just("ns"), st.just("llm")),
+    fabric=PATHS.map(lambda parts: names.canonical("/".join(parts))),
+    unit_watts=st.integers(1, MOST_WATTS),
+    unit_gpus=st.just(72),
+    unit_nodes=st.sampled_from((1, 18)),
+    placed_under=st.from_regex("[0-9a-f]{8}", fullmatch=True),
+)
+
+
+@given(STAMPS)
+def test_what_a_node_says_of_itself_is_read_back(stamp: Stamp) -> None:
+    assert stamp.sane
+    wish = replace(WISH, stamp=stamp)
+    assert read_stamp(labels_of(wish), annotations_of(wish)) == stamp
 
 
 def pod(**meta: Any) -> dict[str, Any]:
