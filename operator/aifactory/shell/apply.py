@@ -6,8 +6,9 @@ What is done:
 2. Generations seen, what is about to be ordered, and finalizers. Limits come into force before anything is
    ordered under them, and nothing stands whose object could vanish unnoticed. Where such a write fails,
    nothing is ordered there.
-3. Upkeep and orders, in the order of the plan, and one by one between them the statuses that are known,
-   namespace by namespace in turns: who has got something hears of it before another one's thousand orders.
+3. Orders in the order of the plan, upkeep of what stands, and the statuses that are known, namespace by
+   namespace in turns; one of each after the other. So who has got something hears of it before another one's
+   thousand orders, and nobody waits for the labels of a whole fleet that a new version sets anew.
 
 What is said, once it is known why pools wait:
 
@@ -52,7 +53,6 @@ from aifactory.shell.objects import Key, Objects, key_of
 from aifactory.shell.writes import Summary, Superseded, Writes
 
 T = TypeVar("T")
-U = TypeVar("U")
 Release = CallOff | Drain | Evict | Hold | Delete
 
 ORDERING: Final = 10.0  # seconds of orders after which the reasons have their turn
@@ -178,11 +178,13 @@ class Round:
             holds = [action for action in plan.actions if isinstance(action, Finalizer)]
             missing |= await self._all(self._known_last(holds), objects.write_finalizer, until)
 
-            # 3. Upkeep and orders, and what is known. A status that failed before is left for later.
-            wanted = self._known_last(self._failures.probes(allowed(plan, missing)))
+            # 3. Orders, upkeep, and what is known. A status that failed before is left for later.
+            orders = self._in_time(self._known_last(self._failures.probes(allowed(plan, missing))))
+            upkeep = self._known_last([action for action in plan.actions if isinstance(action, Relabel)])
             known = [write for write in self._untold(plan) if not self._failures.knows(write)]
             turns = in_turns(known, lambda write: write.namespace)
-            await self._all(alternately(self._in_time(wanted), turns), self._provision_or_say, self._until())
+            mixed: Iterator[Order | Relabel | StatusWrite] = alternately(orders, upkeep, turns)
+            await self._all(mixed, self._provision_or_say, self._until())
         except Superseded:
             pass
 
@@ -231,7 +233,7 @@ class Round:
         """The same, with those last that have failed before."""
         return sorted(items, key=self._failures.knows)
 
-    def _in_time(self, orders: Iterable[Order | Relabel]) -> Iterator[Order | Relabel]:
+    def _in_time(self, orders: Iterable[Order]) -> Iterator[Order]:
         """Orders until it is time for the statuses; the next cycle goes on."""
         end = _now() + ORDERING
         for order in orders:
@@ -284,9 +286,9 @@ class Round:
         await events.post(self._client, event, self._objects, self._leadership.identity)
 
 
-def alternately(ones: Iterable[T], others: Iterable[U]) -> Iterator[T | U]:
-    """One of each in turn, and what is left of either."""
-    left: list[Iterator[T | U]] = [iter(ones), iter(others)]
+def alternately(*streams: Iterable[T]) -> Iterator[T]:
+    """One of each in turn, and what is left of any."""
+    left = [iter(stream) for stream in streams]
     while left:
         for it in tuple(left):
             try:
@@ -299,18 +301,17 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def allowed(plan: Plan, missing: Set[Key]) -> list[Order | Relabel]:
-    """The upkeep and the orders of a plan, without those that rest on a write that was not made.
+def allowed(plan: Plan, missing: Set[Key]) -> list[Order]:
+    """The orders of a plan, without those that rest on a write that was not made.
 
     A pool that may not be ordered in one factory is not ordered in any: its minimum comes whole.
     """
-    wanted = [action for action in plan.actions if isinstance(action, Order | Relabel)]
+    orders = [action for action in plan.actions if isinstance(action, Order)]
     barred = {
-        action.pool
-        for action in wanted
-        if isinstance(action, Order)
-        and not missing.isdisjoint(
-            (Key("AIFactory", "", action.wish.slot.factory), Key("GPUPool", *action.pool))
+        order.pool
+        for order in orders
+        if not missing.isdisjoint(
+            (Key("AIFactory", "", order.wish.slot.factory), Key("GPUPool", *order.pool))
         )
     }
-    return [action for action in wanted if not (isinstance(action, Order) and action.pool in barred)]
+    return [order for order in orders if order.pool not in barred]

@@ -122,7 +122,7 @@ class Failures:
         """Whether a write has failed."""
         return self._attempt(item) in self._known
 
-    def probes(self, orders: list[Order | Relabel]) -> list[Order | Relabel]:
+    def probes(self, orders: list[Order]) -> list[Order]:
         """Without the orders of pools that were refused in a factory, but for one there, to see whether it is
         still so.
 
@@ -130,16 +130,16 @@ class Failures:
         which nothing is refused, while growth is.
         """
         probes: dict[Attempt, Order] = {}
-        least = {it.pool for it in orders if isinstance(it, Order) and not it.growth and self.knows(it)}
+        least = {order.pool for order in orders if not order.growth and self.knows(order)}
         for order in orders:
-            if isinstance(order, Order) and self.knows(order):
+            if self.knows(order):
                 probes.setdefault(self._attempt(order), order)
         self._probed = set(probes)
         pools = {order.pool for order in probes.values()}
         kept = {id(order) for order in probes.values()}
 
-        def passes(order: Order | Relabel) -> bool:
-            if not isinstance(order, Order) or order.pool not in pools or id(order) in kept:
+        def passes(order: Order) -> bool:
+            if order.pool not in pools or id(order) in kept:
                 return True
             return not order.growth and order.pool not in least
 

@@ -11,6 +11,7 @@ from aifactory.api import names
 from aifactory.api.reading import parse_factory
 from aifactory.backends import Backend, drivers
 from aifactory.decide.world import World
+from aifactory.shell import apply as module
 from aifactory.shell.apply import Applier
 from aifactory.shell.client import FACTORY, KubernetesClient, configuration
 from aifactory.shell.fingerprint import News
@@ -23,6 +24,7 @@ from cluster.shell.bench import Bench
 from controlplane import Cluster
 
 Kubectl = Callable[..., str]
+LONGEST = 600.0  # seconds: longer than a test lasts
 
 
 @pytest.fixture
@@ -50,7 +52,11 @@ def driver(client: KubernetesClient) -> Backend:
 
 
 @pytest.fixture
-async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncIterator[Bench]:
+async def bench(
+    client: KubernetesClient, site: str, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    """However slow the machine, nothing gives way to a wish unless a test says when."""
+    monkeypatch.setattr(module, "PATIENCE", LONGEST)
     name = f"test-{secrets.token_hex(4)}"
     leadership = Leadership(client, "default", name, Name("", "bench"))
     leading = asyncio.create_task(leadership.run())

@@ -12,7 +12,7 @@ import yaml
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends import Backend
 from aifactory.backends.port import NODE
-from aifactory.decide.plan import Cause, Drain, Event, Finalizer, Plan, StatusWrite
+from aifactory.decide.plan import Cause, Drain, Event, Finalizer, Plan, Relabel, StatusWrite
 from aifactory.decide.world import World, key_of
 from aifactory.shell import apply as module
 from aifactory.shell import writes
@@ -82,6 +82,34 @@ async def test_releases_wait_for_no_wish_and_for_no_finalizer(
     there = await seen(driver, site)
     assert {slot: node.unschedulable for slot, node in there.items()} == {1: True, 2: True}
     assert summary.left_off
+
+
+@pytest.mark.parametrize("few", ["orders", "upkeep"])
+async def test_neither_orders_nor_upkeep_wait_for_all_of_the_other(
+    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch, few: str
+) -> None:
+    """A new version sets a label on a whole fleet, or somebody orders a whole fleet."""
+    many = 4 * AT_ONCE
+    await bench.apply(*(order(site, slot) for slot in range(1, many + 1)))
+    nodes = list((await seen(driver, site)).values())
+    changes = [Relabel(node, order(site, labels={"team": "nlp"}).wish) for node in nodes]
+    orders = [order(site, slot) for slot in range(many + 1, 2 * many + 1)]
+    del (orders if few == "orders" else changes)[1:]
+    made, create, patch = list[str](), bench.client.create, bench.client.patch
+
+    async def creates(*what: Any) -> Any:
+        made.append("orders")
+        return await create(*what)
+
+    async def patches(kind: Any, *what: Any) -> Any:
+        made.append("upkeep" if kind is NODE else "")
+        return await patch(kind, *what)
+
+    monkeypatch.setattr(bench.client, "create", creates)
+    monkeypatch.setattr(bench.client, "patch", patches)
+    await bench.apply(*changes, *orders)
+    assert made.count("orders") == len(orders)
+    assert few in made[: 2 * AT_ONCE]
 
 
 async def test_what_was_unanswered_comes_last(crowded: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
