@@ -6,7 +6,7 @@ export PYTHONPATH := tests:.
 unexport PYTHONDONTWRITEBYTECODE  # a run of tests starts hundreds of programs, each of which would compile all of it
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test image sbom check format generate pictures lock bench bench-operator bench-solver clean
+.PHONY: help demo cluster test image sbom check format generate pictures lock bench bench-operator bench-solver soak clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -66,9 +66,13 @@ lock: $(ENV) ## Renew the lock files.
 bench: $(ENV) ## Measure the decision on generated fleets.
 	$(BIN)/python -m bench
 
-bench-operator: $(ENV) ## Measure the running operator. SCENARIO=fleet, flood or lanes narrows it.
+bench-operator: $(ENV) ## Measure the running operator. SCENARIO=fleet, flood, lanes or storm narrows it.
 	@$(BIN)/python -m controlplane prepare
 	$(BIN)/python -m bench.live --write $(if $(SCENARIO),--scenario=$(SCENARIO))
+
+soak: $(ENV) ## Change a fleet for MINUTES=60, and see that the operator holds no more afterwards.
+	@$(BIN)/python -m controlplane prepare
+	$(BIN)/python -m bench.live.soak $(if $(MINUTES),--minutes=$(MINUTES))
 
 bench-solver: $(ENV) ## Measure the solver beside its peers. SCALE=S,M,L SEEDS=... METHODS=... narrow it; SCALING=1: how it grows; PARTS=1: where its time goes.
 	$(BIN)/python -m bench.solver$(if $(SCALING),.scaling)$(if $(PARTS),.parts) --write

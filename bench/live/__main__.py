@@ -12,7 +12,7 @@ from typing import Final
 from rich.console import Console
 
 import controlplane
-from bench.live import fleet, flood, lanes
+from bench.live import fleet, flood, lanes, storm
 from bench.live.asking import Sample
 from bench.live.rows import Row, rows_of, shown, write
 from cluster.operating import install, operators
@@ -22,6 +22,7 @@ SCENARIOS: Final[dict[str, Callable[[Path | None], list[Sample]]]] = {
     "fleet": lambda keep: _on_a_cluster(fleet, keep),
     "flood": lambda keep: _on_a_cluster(flood, keep),
     "lanes": lambda _: lanes.measure(),
+    "storm": lambda keep: _on_a_cluster(storm, keep),
 }
 
 

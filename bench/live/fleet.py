@@ -25,7 +25,7 @@ async def measure(kubeconfig: Path, start: Start) -> list[Sample]:
     operator = await asyncio.to_thread(start)
     async with connected(kubeconfig) as client:
         for n in range(SITES):
-            await client.create(FACTORY, _site(n))
+            await client.create(FACTORY, site(n))
         samples = await _applied(client, operator)
         samples += await _quiet(client, operator)
         samples += [it async for it in _new(client, "quiet")]
@@ -38,22 +38,23 @@ async def measure(kubeconfig: Path, start: Start) -> list[Sample]:
         return samples
 
 
-def _site(n: int) -> Object:
+def site(n: int) -> Object:
     """Room for some 600 nodes of 10.2 kW."""
-    site = factory(f"site-{n}", rows=10, racks=20, limit="1M")
-    site["spec"]["power"]["quota"] = "6M"
-    return site
+    made = factory(f"site-{n}", rows=10, racks=20, limit="1M")
+    made["spec"]["power"]["quota"] = "6M"
+    return made
 
 
-def _pool(n: int) -> Object:
-    return pool(f"pool-{n}", TENANTS[n % len(TENANTS)], GPUS, f"site-{n % SITES}", priority=n % 5)
+def tenants_pool(n: int, gpus: int = GPUS) -> Object:
+    """The n-th pool of the fleet."""
+    return pool(f"pool-{n}", TENANTS[n % len(TENANTS)], gpus, f"site-{n % SITES}", priority=n % 5)
 
 
 async def _applied(client: KubernetesClient, operator: Operator) -> list[Sample]:
     """All pools at once."""
     began = time.monotonic()
     for n in range(POOLS):
-        await client.create(POOL, _pool(n))
+        await client.create(POOL, tenants_pool(n))
     last = time.monotonic()
 
     async def all_of(kind: str) -> bool:
@@ -64,7 +65,7 @@ async def _applied(client: KubernetesClient, operator: Operator) -> list[Sample]
     all_placed = time.monotonic()
     await until(lambda: all_of("Ready"))
     ready = time.monotonic()
-    await _at_rest(operator)
+    await at_rest(operator)
     written = sum(operator.metric("aifactory_writes_total", action=it) for it in ("StatusWrite", "Finalizer"))
     nodes = operator.metric("aifactory_writes_total", action="Order", outcome="done")
     return [
@@ -93,7 +94,7 @@ async def _quiet(client: KubernetesClient, operator: Operator) -> list[Sample]:
             ("quiet cycle: processor", "s", processor_seconds(operator) - used),
             ("quiet cycle: writes", "", operator.metric("aifactory_writes_total") - writes),
         ]
-        await _at_rest(operator)
+        await at_rest(operator)
     return samples
 
 
@@ -158,7 +159,7 @@ async def _edited(client: KubernetesClient) -> AsyncIterator[None]:
         await asyncio.wait((editing,))
 
 
-async def _at_rest(operator: Operator) -> None:
+async def at_rest(operator: Operator) -> None:
     """Wait until no cycle has run for three seconds."""
     since, cycles = time.monotonic(), operator.cycles()
     while time.monotonic() - since < 3:

@@ -72,6 +72,8 @@ Written by `make bench-operator`. Measured on: {machine}.
 - **lanes**: the decision alone on simulated fleets (M: 10 factories, 2,000 racks, 1,000 pools; L: 40, 40,000,
   10,000): what is done before the better plan is there, and how much of what that plan serves is ordered, in
   the band where it is least.
+- **storm**: 200 changes a second for a minute on 1,000 pools, and how long after the last every pool is
+  Ready under its last spec.
 
 | scenario | metric | median | least to most | runs | commit |
 |---|---|--:|--:|--:|---|
