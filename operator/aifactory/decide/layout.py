@@ -8,6 +8,7 @@ from aifactory.api import names
 from aifactory.api.catalogue import System, systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.quantity import watts
+from aifactory.decide.once import once
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def quota_watts(factory: AIFactory) -> int:
     return watts(power.quota)
 
 
+@once
 def lay_out(factory: AIFactory) -> Layout:
     """Spread a factory's spec out. The spec has been validated."""
     spec = factory.spec

@@ -8,6 +8,7 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.decide.case import Cell
 from aifactory.decide.layout import Layout
+from aifactory.decide.once import once
 
 
 def spec_stamp(pool: GPUPool) -> str:
@@ -18,6 +19,7 @@ def spec_stamp(pool: GPUPool) -> str:
     return known_stamps(pool)[0]
 
 
+@once
 def known_stamps(pool: GPUPool) -> tuple[str, ...]:
     """The stamp of a pool's spec, and what earlier versions wrote of the same: no upgrade is an edit."""
     spec = pool.spec
