@@ -1,40 +1,18 @@
 """A 5-GW fleet as its people would write it down: 40 factories and 10,000 pools, the same ones each time."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from random import Random
 from typing import Final
 
 from demo.fleet_pools import PoolMaker
-from demo.sites import SHAPES, TOWNS, Racks, Shape, Town
+from demo.sites import SHAPES, TOWNS, Shape, Site
 
 GROSS_MEGAWATTS: Final = 5_000
 POOLS: Final = 10_000
 SEED: Final = 5
 POOLS_PER_FILE: Final = 2_500
-
-
-@dataclass(frozen=True)
-class Site:
-    """One factory of the fleet."""
-
-    name: str
-    town: Town
-    shape: Shape
-    pue: int  # percent
-    gross: int  # MW at the meter
-    critical_it: bool  # how its contract counts
-
-    @property
-    def it_watts(self) -> Fraction:
-        """What reaches the equipment at most."""
-        return Fraction(self.gross * 10**6 * 100, self.pue)
-
-    def fabric_racks(self, racks: Racks) -> int:
-        """Racks that share one fabric with a rack of the group."""
-        return racks.count * self.shape.instances(racks.domain) // self.shape.instances(racks.fabric)
 
 
 def write_fleet(folder: Path) -> None:

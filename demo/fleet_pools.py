@@ -4,12 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aifactory.api.catalogue import catalogue
-
-if TYPE_CHECKING:
-    from demo.fleet import Site
+from demo.sites import Site
 
 DEMAND: Final = 1.2  # of what the quotas can feed
 TENANTS: Final = 400
@@ -94,7 +92,7 @@ class Pool:
 class PoolMaker:
     """Makes pools that fit the sites in kind, and exceed them in number."""
 
-    def __init__(self, sites: Sequence["Site"], random: Random) -> None:
+    def __init__(self, sites: Sequence[Site], random: Random) -> None:
         self._random = random
         self._watts: defaultdict[str, float] = defaultdict(float)  # system -> IT watts that feed it
         self._homes: defaultdict[str, list[Site]] = defaultdict(list)

@@ -148,3 +148,24 @@ TOWNS: Final = tuple(
     )
     for code in codes
 )
+
+
+@dataclass(frozen=True)
+class Site:
+    """One factory of the fleet."""
+
+    name: str
+    town: Town
+    shape: Shape
+    pue: int  # percent
+    gross: int  # MW at the meter
+    critical_it: bool  # how its contract counts
+
+    @property
+    def it_watts(self) -> Fraction:
+        """What reaches the equipment at most."""
+        return Fraction(self.gross * 10**6 * 100, self.pue)
+
+    def fabric_racks(self, racks: Racks) -> int:
+        """Racks that share one fabric with a rack of the group."""
+        return racks.count * self.shape.instances(racks.domain) // self.shape.instances(racks.fabric)

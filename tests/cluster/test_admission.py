@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from aifactory.api.factory import AIFactorySpec, Power
+from aifactory.api.factory import AIFactorySpec
+from aifactory.api.power import Power
 from aifactory.api.reading import Invalid, Problem, parse_factory, parse_pool
 from aifactory.cli.admission import admit
 from aifactory.cli.documents import Loader, as_json

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
 
-from aifactory.api.catalogue import systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.reading import Invalid, parse_factory
+from aifactory.api.systems import systems_of
 
 from .objects import Resource
 
@@ -65,7 +65,7 @@ def _rated(factory: AIFactory) -> dict[str, int]:
     overhead = factory.spec.power.overhead_percent
     watts = {
         name: system.max_watts * (100 + overhead) / 100
-        for name, system in systems_of(factory.spec).items()
+        for name, system in systems_of(factory.spec.systems).items()
         if system.max_watts is not None
     }
     return {name: -_floor(-value) for name, value in watts.items()}

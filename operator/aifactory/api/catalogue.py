@@ -1,18 +1,15 @@
-"""The accelerator systems that the operator knows, and a factory's own ones."""
+"""The accelerator systems that the operator knows."""
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Final, Literal
 
 from aifactory.api import quantity
-
-if TYPE_CHECKING:
-    from aifactory.api.factory import AIFactorySpec, SystemSpec
 
 MOST_EACH: Final = 256  # nodes in a rack, and GPUs in a node
 NODES_PER_RACK: Final = 4  # 8-GPU air-cooled nodes in one rack, as the vendors' reference designs have it
@@ -91,27 +88,3 @@ def catalogue() -> Mapping[str, System]:
     """Return the built-in systems by name."""
     text = (files("aifactory.api") / "data" / "accelerators.csv").read_text(encoding="utf-8")
     return read(text.splitlines())
-
-
-def systems_of(spec: "AIFactorySpec") -> Mapping[str, System]:
-    """Return the systems that a factory knows, by name: the built-in ones, and its own over them."""
-    own = {entry.name: _own(entry, catalogue().get(entry.name)) for entry in spec.systems}
-    return MappingProxyType({**catalogue(), **own})
-
-
-def _own(entry: "SystemSpec", base: System | None) -> System:
-    """Return a factory's own system: what it says itself, and the built-in system's figures for the rest."""
-    given: dict[str, Any] = {
-        name: value
-        for name in ("unit", "nodes_per_rack", "gpus_per_node", "max_watts", "resource_name")
-        if (value := getattr(entry, name)) is not None
-    }
-    if base is None:
-        return System(
-            **{"nodes_per_rack": NODES_PER_RACK, **given}, name=entry.name, node_labels=entry.node_labels
-        )
-    if given.get("unit", base.unit) != base.unit:
-        given.setdefault("max_watts", None)  # a node's figure says nothing of a rack
-    if "node_labels" in entry.model_fields_set:
-        given["node_labels"] = MappingProxyType(entry.node_labels)
-    return replace(base, **given)

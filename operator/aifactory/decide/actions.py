@@ -8,8 +8,8 @@ from itertools import chain
 from typing import Final
 
 from aifactory.api import names
-from aifactory.api.catalogue import systems_of
 from aifactory.api.pool import GPUPool
+from aifactory.api.systems import systems_of
 from aifactory.decide.assign import Assignment, minimum_units
 from aifactory.decide.case import Case
 from aifactory.decide.fleet import State, Unit
@@ -133,7 +133,7 @@ def _cause(case: Case, unit: Unit) -> Cause:
 def _upkeep(case: Case, assignment: Assignment, guard: Guard) -> list[Action]:
     """Provision lost nodes of standing units again, and bring labels and taints up to date in place."""
     factories = {factory.metadata.name: factory for factory in case.world.factories}
-    systems = {name: systems_of(factory.spec) for name, factory in factories.items()}
+    systems = {name: systems_of(factory.spec.systems) for name, factory in factories.items()}
     actions: list[Action] = []
     for key, units in sorted(assignment.stay.items()):
         with guard.about(Name("GPUPool", *key)):

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from aifactory.api import names
-from aifactory.api.catalogue import systems_of
 from aifactory.api.factory import AIFactory
 from aifactory.api.factory_status import FactoryPrinted
 from aifactory.api.quantity import show_power
+from aifactory.api.systems import systems_of
 from aifactory.decide import refused
 from aifactory.decide.assign import Assignment
 from aifactory.decide.case import Case
@@ -216,7 +216,7 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[Said]:
                 f"Still here: {counted(len(units), 'unit')}; set spec.drain: true to empty the factory.",
             )
         )
-    systems = systems_of(factory.spec)
+    systems = systems_of(factory.spec.systems)
     unknown = sorted({racks.system for racks in factory.spec.racks if racks.system not in systems})
     if unknown:
         found.append(Said("UnknownSystem", f"No such system: {listed(unknown)}. Define it in spec.systems."))

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-from aifactory.api.catalogue import System, systems_of
+from aifactory.api.catalogue import System
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
+from aifactory.api.systems import systems_of
 from aifactory.decide.plan import Placing
 from aifactory.decide.words import listed
 from aifactory.decide.world import Taint
@@ -50,7 +51,7 @@ def _evicting(pool: GPUPool) -> Iterator[str]:
 
 
 def _of_site(pool: GPUPool, factory: AIFactory, systems: Iterable[str]) -> Iterator[str]:
-    name, known = factory.metadata.name, systems_of(factory.spec)
+    name, known = factory.metadata.name, systems_of(factory.spec.systems)
     own = {key for it in systems if it in known for key in known[it].node_labels}
     wish = sorted(pool.spec.node_labels)
     if shut := [key for key in wish if key not in own and not _may_have(factory, key)]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from aifactory.api import names
-from aifactory.api.catalogue import System, systems_of
+from aifactory.api.catalogue import System
 from aifactory.api.factory import AIFactory
 from aifactory.api.quantity import watts
+from aifactory.api.systems import systems_of
 from aifactory.decide.once import once
 
 
@@ -162,7 +163,7 @@ def lay_out(factory: AIFactory) -> Layout:
                 )
 
     groups: list[Group] = []
-    systems = systems_of(spec)
+    systems = systems_of(spec.systems)
     for racks in spec.racks:
         system = systems.get(racks.system)
         if system is None:

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from aifactory.api.catalogue import systems_of
 from aifactory.api.pool import GPUPool
 from aifactory.api.pool_status import Waiting
 from aifactory.api.quantity import show_power
+from aifactory.api.systems import systems_of
 from aifactory.decide.case import Case
 from aifactory.decide.standing import allows
 from aifactory.decide.words import counted, cut, listed, tally
@@ -83,7 +83,7 @@ def plain(case: Case, key: PoolKey) -> Why | None:
         elif not case.world.factories:
             wanted = "there is no AIFactory"
         return Why("NoSuchFactory", f"No factory may take the pool: {wanted}.")
-    known = {name for f in allowed for name in systems_of(f.spec)}
+    known = {name for f in allowed for name in systems_of(f.spec.systems)}
     if not known & set(pool.spec.systems):
         return Why(
             "UnknownSystem",

@@ -5,8 +5,9 @@ import re
 import pytest
 
 from aifactory.api import names, quantity
-from aifactory.api.catalogue import catalogue, read, systems_of
+from aifactory.api.catalogue import catalogue, read
 from aifactory.api.reading import parse_factory
+from aifactory.api.systems import systems_of
 from unit.api.bad_objects import FACTORY, changed
 
 HEADER = (
@@ -69,7 +70,7 @@ def test_a_factory_adds_and_overrides() -> None:
          "resourceName": "example.com/gpu"},
         {"name": "hgx-h200", "unit": "Rack"},
     ]  # fmt: skip
-    systems = systems_of(parse_factory(changed(FACTORY, {"spec.systems": own})).spec)
+    systems = systems_of(parse_factory(changed(FACTORY, {"spec.systems": own})).spec.systems)
     assert systems["hgx-h100"].max_watts == 8400
     assert systems["hgx-h100"].gpus_per_node == 8
     assert systems["hgx-h100"].node_labels == {"nvidia.com/gpu.machine": "X"}, "what is given replaces"

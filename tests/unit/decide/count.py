@@ -12,8 +12,9 @@ from functools import cache
 from math import ceil, floor
 
 from aifactory.api import names
-from aifactory.api.catalogue import System, systems_of
+from aifactory.api.catalogue import System
 from aifactory.api.factory import AIFactory
+from aifactory.api.systems import systems_of
 from aifactory.decide.world import Slot
 from unit.decide.state import Labelled, State
 
@@ -104,7 +105,7 @@ def limits(factory: AIFactory) -> dict[str, int]:
 
 def unit_watts(factory: AIFactory, system: str) -> int | None:
     """Watts of a new unit with its overhead; None where no figure is known."""
-    known = systems_of(factory.spec).get(system)
+    known = systems_of(factory.spec.systems).get(system)
     if known is None or known.max_watts is None:
         return None
     return ceil(known.max_watts * (100 + factory.spec.power.overhead_percent) / 100)
@@ -145,7 +146,7 @@ def stray_at(factory: AIFactory, node: Labelled) -> tuple[str, str] | None:
     if named.factory != factory.metadata.name:
         return None
     if not is_ours(node):
-        known = systems_of(factory.spec).get(named.system)
+        known = systems_of(factory.spec.systems).get(named.system)
         place = (named.rack, 0 if known and known.unit == "Rack" else named.slot)
         if known is None or named.path not in levels(factory) or named.slot > _most(factory, known, named):
             return None
@@ -196,7 +197,7 @@ def committed(factory: AIFactory, nodes: Iterable[Labelled]) -> dict[str, int]:
             continue
         path, system = at
         watts = max(n.unit_watts, unit_watts(factory, system) or 0)
-        known, named = systems_of(factory.spec).get(system), named_slot(n)
+        known, named = systems_of(factory.spec.systems).get(system), named_slot(n)
         if named and known and known.unit == "Rack":
             # Nodes of one rack draw what the rack does, whoever they belong to.
             already = booked.get((path, system, named.rack), 0)

@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from aifactory.api.catalogue import systems_of
 from aifactory.api.pool import GPUPoolSpec
+from aifactory.api.systems import systems_of
 from aifactory.decide import Plan
 from aifactory.decide.plan import CallOff, Delete, Drain, Finalizer, Order, Relabel
 from unit.decide.count import (
@@ -84,7 +84,7 @@ def _judge_order(state: State, plan: Plan, order: Order) -> None:
     """Nothing is ordered for a pool where as good a unit of it drains."""
     slot, kept = order.wish.slot, {a.node.name for a in plan.actions if isinstance(a, CallOff)}
     factory = state.factories[slot.factory]
-    system = systems_of(factory.spec)[slot.system]
+    system = systems_of(factory.spec.systems)[slot.system]
     for unit in units(state.nodes.values()):
         alike = (unit.factory, unit.path, unit.system) == (slot.factory, slot.path, slot.system)
         if not alike or unit.pool != str(order.pool) or not unit.leaving:

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from aifactory.api.catalogue import System, systems_of
+from aifactory.api.catalogue import System
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
+from aifactory.api.systems import systems_of
 from unit.decide.count import (
     Standing,
     committed,
@@ -78,7 +79,7 @@ class Room:
         self.left: dict[Place, int] = {}  # units that each place's own limit still carries
         self.leaves: list[Leaf] = []
         for factory in state.factories.values():
-            system = systems_of(factory.spec).get(name)
+            system = systems_of(factory.spec.systems).get(name)
             watts = unit_watts(factory, name)
             if system is None or not watts or system.gpus_per_unit != gpus:
                 continue
@@ -189,10 +190,10 @@ def place_of(state: State, pool: GPUPool, factory: str, path: str, fabric: str) 
 def shapes(state: State, pool: GPUPool) -> Iterator[tuple[str, int]]:
     """(system, GPUs of a unit) of all that the pool accepts."""
     found = {
-        (name, systems_of(f.spec)[name].gpus_per_unit)
+        (name, systems_of(f.spec.systems)[name].gpus_per_unit)
         for f in state.factories.values()
         for name in pool.spec.systems
-        if name in systems_of(f.spec)
+        if name in systems_of(f.spec.systems)
     }
     yield from sorted(found)
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.api.checks import unknown_instances
+from aifactory.api.power import unknown_instances
 from aifactory.api.reading import parse_factory
 from aifactory.cli.admission import admit
 from unit.api.bad_objects import FACTORY, changed

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aifactory.api.checks import MOST_NODES
+from aifactory.api.factory import MOST_NODES
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import Plan, World, actions, decide
 from aifactory.decide import decide as deciding
