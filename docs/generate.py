@@ -24,6 +24,7 @@ from aifactory.shell.access import NO_SECONDS, YES_SECONDS
 from aifactory.shell.endpoint import MOST, SECONDS
 from aifactory.shell.heartbeat import FAILED
 from aifactory.shell.metrics import PHASES, POOL_STATES, Metrics
+from aifactory.shell.settings import Settings
 from docs.reasons import FACTORY, NODE_KEYS, POOL, REASONS, TYPES
 
 FOLDER: Final = Path(__file__).with_name("reference")
@@ -39,6 +40,7 @@ def pages() -> dict[str, str]:
         "nodes.md": _nodes(),
         "metrics.md": _metrics(),
         "command-line.md": _command_line(),
+        "settings.md": _settings(),
         "catalogue.md": _catalogue(),
     }
     return {name: f"{_MARK}\n{text.rstrip()}\n" for name, text in texts.items()}
@@ -324,6 +326,23 @@ def _command_line() -> str:
         lines = "\n".join(line.rstrip() for line in shown.stdout.strip("\n").splitlines())
         parts.append(f"## aifactory {command}\n\n```text\n{lines.strip()}\n```\n")
     return "# Command line\n\n" + "\n".join(parts)
+
+
+def _settings() -> str:
+    rows = (
+        (f"`{name}`", f"{field.default:g}", " ".join((field.description or "").split()))
+        for name, field in Settings.model_fields.items()
+    )
+    return f"""# Settings
+
+What the operator's own process may take, and how long it waits for what. None has to be changed; the defaults
+are what its tests and measurements ran with. `aifactory run --set patience=5 --set solver_memory_percent=70`
+changes two of them; a wrong name or value is refused at the start. Times are in seconds.
+
+{_table("Setting", "Default", "Meaning", rows=rows)}
+
+The times of the Lease are no settings: all replicas have to go by the same.
+"""
 
 
 def _catalogue() -> str:

@@ -20,6 +20,7 @@ from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient, Unconfigured, configuration
 from aifactory.shell.endpoint import Endpoint
 from aifactory.shell.service import Service
+from aifactory.shell.settings import Settings
 from aifactory.watches import Endless, Patience, outlast
 
 LOGIN_AGAIN: Final = 5.0  # seconds after which credentials that could not be had are asked for again
@@ -35,6 +36,7 @@ async def operate(
     namespace: str,
     lease: str,
     pod: str,
+    settings: Settings,
     *,
     health: tuple[str, int],
     metrics: tuple[str, int],
@@ -56,7 +58,7 @@ async def operate(
     served = asyncio.create_task(_resources_served(client, patience), name="resources")
     served.add_done_callback(lambda task: stop.set() if _failed(task) else None)
     try:
-        service = Service(client, namespace or _own_namespace(), lease, pod)
+        service = Service(client, namespace or _own_namespace(), lease, settings, pod)
         # From the start: whoever only waits for the API server need not be restarted.
         async with (
             _listening("health", health, service.health_endpoint),

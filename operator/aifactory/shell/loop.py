@@ -22,7 +22,8 @@ from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
-from aifactory.shell.wake import RESYNC, Wake
+from aifactory.shell.settings import Settings
+from aifactory.shell.wake import Wake
 from aifactory.shell.writes import Cut, Summary
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,9 @@ class Loop:
         metrics: Metrics,
         news: News,
         memory: Memory,
+        settings: Settings,
     ) -> None:
+        self._settings = settings
         self._client = client
         self._backends = backends
         self._leadership = leadership
@@ -96,7 +99,7 @@ class Loop:
                 await asyncio.sleep(pause)
             else:
                 self._heartbeat.cycle(failed=False)
-                self._heartbeat.expect(RESYNC + SLOWEST)
+                self._heartbeat.expect(self._settings.resync + SLOWEST)
                 # 1. Wake: something has changed, or something is due.
                 await self._wake.wait(again)
 

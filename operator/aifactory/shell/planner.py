@@ -11,21 +11,18 @@ import logging
 import traceback
 from collections.abc import Callable, Hashable
 from dataclasses import fields, replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from aifactory.decide.placed import Asked, Placed, Stopped, Trouble
+from aifactory.shell.machine import memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.process import NoAnswer, Worker
+from aifactory.shell.settings import Settings
 from aifactory_solver import Certificate, Problem, Solution, certify, solve
 
 logger = logging.getLogger(__name__)
-
-# Seconds for which pools wait for a better plan before the greedy engine places them.
-PATIENCE: Final = 2.0
-PATIENCE_PER_POOL: Final = 0.003
-LIMIT: Final = 120.0  # seconds after which a plan or a certificate is given up
 
 
 class _Question:
@@ -54,18 +51,17 @@ class Planner:
         self,
         wake: Callable[[], None],
         metrics: Metrics,
+        settings: Settings,
         *,
         solver: Callable[[Problem], Solution] = solve,
         certifier: Callable[[Problem, Solution], Certificate] = certify,
-        patience: float = PATIENCE,
-        limit: float = LIMIT,
     ) -> None:
         self._wake = wake
         self._metrics = metrics
+        self._settings = settings
         self._solver, self._certifier = solver, certifier
-        self._patience, self._limit = patience, limit
         self._loop = asyncio.get_running_loop()
-        self._worker = Worker()
+        self._worker = Worker(memory() * settings.solver_memory_percent // 100)
         self._last: _Question | None = None  # that was answered
         self._now: _Question | None = None  # that is worked on
         self._next: _Question | None = None
@@ -128,7 +124,9 @@ class Planner:
         waiting = [it.since for it in (self._now, self._next) if it is not None and not it.answered]
         if not waiting:
             return False
-        until = min(waiting) + self._patience + PATIENCE_PER_POOL * len(asked.case.pools)
+        settings = self._settings
+        patience = settings.patience + settings.patience_per_pool * len(asked.case.pools)
+        until = min(waiting) + patience
         if self._loop.time() >= until:
             return False
         if self._alarm is not None:
@@ -153,7 +151,7 @@ class Planner:
             await self._plan(question)
             done = True
         except TimeoutError:
-            said = f"the solver was cut off after {self._limit:.0f} s"
+            said = f"the solver was cut off after {self._settings.solver_seconds:.0f} s"
             self._give_up(question, Trouble(Stopped.TIMED_OUT, said))
         except NoAnswer as error:
             self._give_up(question, Trouble(Stopped.FAILED, str(error)), error.trace)
@@ -167,7 +165,7 @@ class Planner:
     async def _plan(self, question: _Question) -> None:
         began, problems = self._loop.time(), question.asked.problems
         if not question.answered:
-            async with asyncio.timeout(self._limit):
+            async with asyncio.timeout(self._settings.solver_seconds):
                 found = [await self._worker.call(self._solver, problem) for problem in problems]
             if not all(map(_is_solution, found)):
                 raise NoAnswer("the solver gave something else than a plan")
@@ -175,7 +173,7 @@ class Planner:
             self._tell(question, replace(question.placed, solutions=tuple(found)))
         if self._next is not None:
             return
-        async with asyncio.timeout(self._limit):
+        async with asyncio.timeout(self._settings.solver_seconds):
             solution = question.placed.solutions[0]
             certificate = await self._worker.call(self._certifier, problems[0], solution)
         if not isinstance(certificate, Certificate):

@@ -24,6 +24,7 @@ from aifactory.shell.loop import Loop
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
+from aifactory.shell.settings import Settings
 from aifactory.shell.terms import Name
 from aifactory.shell.wake import Wake
 
@@ -37,12 +38,14 @@ METRICS: Final = "/metrics"
 class Service:
     """Everything that runs in one process. Made and used in one event loop."""
 
-    def __init__(self, client: CachingClient, namespace: str, lease: str, pod: str = "") -> None:
+    def __init__(
+        self, client: CachingClient, namespace: str, lease: str, settings: Settings, pod: str = ""
+    ) -> None:
         """`pod` is the uid of the pod that this process runs in, and nothing outside one."""
         host = socket.gethostname()
         # Unique for each process, so that a restarted one never takes its former self's lease for its own.
         name = Name(f"{host}_{pod}", str(uuid.uuid4())) if pod else Name("", f"{host}_{uuid.uuid4()}")
-        self.wake = Wake()
+        self.wake = Wake(settings)
         self.news = News()
         self.metrics = Metrics()
         self.leadership = Leadership(client, namespace, lease, name)
@@ -50,7 +53,7 @@ class Service:
         client.cache.differs = self.metrics.differed
         self.heartbeat = Heartbeat()
         self._client = client
-        self._planner = Planner(self.wake.poke, self.metrics)
+        self._planner = Planner(self.wake.poke, self.metrics, settings)
         self._loop = Loop(
             client=client,
             backends=drivers(client),
@@ -61,6 +64,7 @@ class Service:
             metrics=self.metrics,
             news=self.news,
             memory=Memory(cache=client.cache),
+            settings=settings,
         )
         self.ended = False  # by itself
         self._tasks: list[asyncio.Task[None]] = []
