@@ -22,9 +22,8 @@ from aifactory.decide.placed import Stopped
 from aifactory.decide.world import Refused
 from aifactory.shell.access import NO_SECONDS, YES_SECONDS
 from aifactory.shell.endpoint import MOST, SECONDS
-from aifactory.shell.heartbeat import FAILED
 from aifactory.shell.metrics import PHASES, POOL_STATES, Metrics
-from aifactory.shell.settings import Settings
+from aifactory.shell.settings import DEFAULTS, Settings
 from docs.reasons import FACTORY, NODE_KEYS, POOL, REASONS, TYPES
 
 FOLDER: Final = Path(__file__).with_name("reference")
@@ -260,6 +259,7 @@ def _metrics() -> str:
         name = metric.name + ("_total" if metric.type == "counter" else "")
         rows.append((f"`{name}`", metric.type, ", ".join(f"`{it}`" for it in labels), metric.documentation))
     states = ", ".join(f"`{state}`" for state in POOL_STATES)
+    failed = DEFAULTS.failed_cycles
     return f"""# Metrics and probes
 
 Prometheus metrics, on `/metrics` of `--metrics-bind`. No pool and no node is ever a label. Power
@@ -297,7 +297,7 @@ Both are on `--health-bind`, in plain, and name no object.
 | | answers 500 | asked for |
 | --- | --- | --- |
 | `/livez` | when the loop has not been heard of for too long | startup, liveness: the pod is restarted |
-| `/healthz` | also when {FAILED} cycles in a row have failed | readiness: the pod is not ready |
+| `/healthz` | also when {failed} cycles in a row have failed | readiness: the pod is not ready |
 
 A cycle that fails each time would fail in a new process too, which has only forgotten what the old one
 knew. So nothing is restarted for that; the log and `aifactory_errors_total` say what fails. Metrics of a
@@ -330,7 +330,7 @@ def _command_line() -> str:
 
 def _settings() -> str:
     rows = (
-        (f"`{name}`", f"{field.default:g}", " ".join((field.description or "").split()))
+        (f"`{name}`", f"{field.default:.10g}", " ".join((field.description or "").split()))
         for name, field in Settings.model_fields.items()
     )
     return f"""# Settings

@@ -15,7 +15,6 @@ import kopf
 from kopf._core.engines.peering import Identity
 
 from aifactory.api import names
-from aifactory.shell.cache import Cache
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient, Unconfigured, configuration
 from aifactory.shell.endpoint import Endpoint
@@ -49,10 +48,10 @@ async def operate(
     certificate for metrics.
     """
     try:
-        client = CachingClient(await configuration(kubeconfig), Cache())
+        client = CachingClient(await configuration(kubeconfig), settings)
     except Unconfigured as error:
         raise OperatorError(f"no cluster is configured: {error}") from error
-    patience = Patience()
+    patience = Patience(settings)
     outlast(patience)
     stop = asyncio.Event()
     served = asyncio.create_task(_resources_served(client, patience), name="resources")
@@ -65,7 +64,7 @@ async def operate(
             _listening("metrics", metrics, lambda: service.metrics_endpoint(metrics[0], certificates)),
         ):
             await kopf.operator(
-                registry=registry(service, Login(client, served, patience), stop),
+                registry=registry(service, Login(client, served, patience), stop, settings),
                 clusterwide=True,
                 standalone=True,  # the Lease decides who writes, not Kopf's peering
                 # Else Kopf asks for the user's name, and no user need have one.
@@ -172,14 +171,14 @@ class Login:
         )
 
 
-def registry(service: Service, log_in: Login, stop: asyncio.Event) -> kopf.OperatorRegistry:
+def registry(service: Service, log_in: Login, stop: asyncio.Event, chosen: Settings) -> kopf.OperatorRegistry:
     """The handlers of one operator; `stop` ends it."""
     handlers = kopf.OperatorRegistry()
 
     # A failed start ends the process, and a failed stop is not tried again: Kopf would wait a minute.
     @kopf.on.startup(registry=handlers, id="startup", errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings)
+        configure(settings, chosen)
 
     @kopf.on.cleanup(registry=handlers, id="cleanup", errors=kopf.ErrorsMode.PERMANENT)
     async def end(**_: Any) -> None:
@@ -201,13 +200,13 @@ def registry(service: Service, log_in: Login, stop: asyncio.Event) -> kopf.Opera
     return handlers
 
 
-def configure(settings: kopf.OperatorSettings) -> None:
+def configure(settings: kopf.OperatorSettings, chosen: Settings) -> None:
     """Settle what Kopf may do."""
     settings.posting.enabled = False  # events are the loop's
     settings.scanning.disabled = True  # else it lists and watches namespaces and all CRDs
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10
-    settings.networking.error_backoffs = Endless()
+    settings.networking.error_backoffs = Endless(chosen.longest_watch_pause)
     settings.watching.server_timeout = 600  # a dead watch is found by Kopf's inactivity timeout, or by this
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 500

@@ -35,6 +35,7 @@ TAKE_OVER = DURATION + PATIENCE  # seconds until another one leads: its predeces
 # To drain a node and to release it takes some cycles, and what each of them writes is a storm of its own: a
 # tenth of a second without a change is its end, not a whole one.
 PROMPT = {"storm_begins": 0.05, "storm_ends": 0.1}
+HASTY = PROMPT | {"longest_watch_pause": 0.05}  # and tries again after hundredths of a second
 # A proxy in the environment is not for loopback.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -17,6 +17,7 @@ from aifactory.shell.caching import CachingClient
 from aifactory.shell.certificate import Mounted, SelfSigned
 from aifactory.shell.client import FACTORY
 from aifactory.shell.endpoint import Endpoint, is_loopback
+from aifactory.shell.failures import Failures
 from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.heartbeat import Heartbeat
 from aifactory.shell.lease import Leadership
@@ -30,8 +31,6 @@ from aifactory.shell.wake import Wake
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS: Final = 3.0  # that writes under way get to come to their end
-RELEASE_SECONDS: Final = 1.0  # that giving the lease back may take
 METRICS: Final = "/metrics"
 
 
@@ -45,13 +44,14 @@ class Service:
         host = socket.gethostname()
         # Unique for each process, so that a restarted one never takes its former self's lease for its own.
         name = Name(f"{host}_{pod}", str(uuid.uuid4())) if pod else Name("", f"{host}_{uuid.uuid4()}")
+        self._settings = settings
         self.wake = Wake(settings)
         self.news = News()
         self.metrics = Metrics()
         self.leadership = Leadership(client, namespace, lease, name)
         self.metrics.show_leader(self.leadership.holds)
         client.cache.differs = self.metrics.differed
-        self.heartbeat = Heartbeat()
+        self.heartbeat = Heartbeat(settings)
         self._client = client
         self._planner = Planner(self.wake.poke, self.metrics, settings)
         self._loop = Loop(
@@ -63,7 +63,7 @@ class Service:
             heartbeat=self.heartbeat,
             metrics=self.metrics,
             news=self.news,
-            memory=Memory(cache=client.cache),
+            memory=Memory(client.cache, failures=Failures(settings)),
             settings=settings,
         )
         self.ended = False  # by itself
@@ -124,7 +124,7 @@ class Service:
     async def stop(self) -> None:
         """Let writes under way come to their end, start no other, and give the lease back."""
         self.leadership.resign()
-        settled = await self._loop.settled(STOP_SECONDS)
+        settled = await self._loop.settled(self._settings.stop_seconds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -132,7 +132,7 @@ class Service:
         if settled:
             # Else a write may still land, and must not once another one leads: then the lease runs out.
             try:
-                async with asyncio.timeout(RELEASE_SECONDS):
+                async with asyncio.timeout(self._settings.release_seconds):
                     await self.leadership.release()
             except TimeoutError:
                 logger.warning("the lease could not be given back in time, it runs out by itself")

@@ -11,6 +11,7 @@ from aifactory.shell.client import KubernetesClient
 from aifactory.shell.fingerprint import News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
+from aifactory.shell.settings import DEFAULTS
 from aifactory.shell.writes import Summary
 
 
@@ -33,6 +34,10 @@ class Bench:
     news: News
     wished: Callable[[], bool] = lambda: True  # whether a user wants something new
     urgent: Callable[[], bool] = lambda: False  # whether a limit may hang on it
+
+    def set(self, **settings: float) -> None:
+        """Have settings changed for what is applied from now on."""
+        vars(self.applier)["_settings"] = DEFAULTS.model_copy(update=settings)
 
     async def apply(self, *actions: Any, statuses: tuple[StatusWrite, ...] = ()) -> Summary:
         return await carry_out(

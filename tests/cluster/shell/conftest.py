@@ -17,6 +17,7 @@ from aifactory.shell.fingerprint import News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
+from aifactory.shell.settings import DEFAULTS
 from aifactory.shell.terms import Name
 from cluster.operating import delete_nodes, factory
 from cluster.shell.bench import Bench
@@ -66,6 +67,7 @@ async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncI
         memory=memory,
         metrics=Metrics(),
         news=news,
+        settings=DEFAULTS,
         superseded=lambda: bool(made.wished()),
         urgent=lambda: bool(made.urgent()),
     )

@@ -10,7 +10,6 @@ from aifactory.backends import Mandate, drivers
 from aifactory.backends.kwok import Kwok
 from aifactory.backends.port import NODE
 from aifactory.decide.plan import Cause, Delete, Drain
-from aifactory.shell.cache import Cache
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import ApiError, KubernetesClient, configuration
 from aifactory.shell.gather import gather
@@ -38,7 +37,7 @@ class Counting(CachingClient):
 
 @pytest.fixture
 async def caching(cluster: Cluster) -> AsyncIterator[Counting]:
-    client = Counting(await configuration(str(cluster.kubeconfig)), Cache())
+    client = Counting(await configuration(str(cluster.kubeconfig)))
     yield client
     await client.close()
 

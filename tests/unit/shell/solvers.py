@@ -73,6 +73,13 @@ def die(*_: object) -> Solution:
     os._exit(7)
 
 
+def die_and_leave_a_mark(*_: object) -> Solution:
+    """Dies, and a file has one letter more."""
+    with Path(os.environ[GATE]).open("a") as marks:
+        marks.write("x")
+    os._exit(7)
+
+
 def abort(*_: object) -> Solution:
     """Ends as what is no Python does that gets no memory."""
     os.abort()

@@ -53,7 +53,7 @@ class Questions:
         chosen = {name: settings.pop(name) for name in Settings.model_fields.keys() & settings.keys()}
         at_leisure = {"patience": LONG, "solver_seconds": LONG}
         self.planner = Planner(self._wake, self.metrics, Settings(**at_leisure | chosen), **settings)
-        self.wakes = 0
+        self.wakes = self.wishes = 0
         self._woken = asyncio.Event()
 
     def cut_off_after(self, seconds: float) -> None:
@@ -61,8 +61,9 @@ class Questions:
         known: Settings = vars(self.planner)["_settings"]
         vars(self.planner)["_settings"] = known.model_copy(update={"solver_seconds": seconds})
 
-    def _wake(self) -> None:
+    def _wake(self, *, wish: bool = False) -> None:
         self.wakes += 1
+        self.wishes += wish
         self._woken.set()
 
     async def ask(self, what: Asked | None = None) -> Placed:
@@ -137,7 +138,7 @@ async def test_a_plan_wakes_the_loop_and_so_does_what_is_proved_about_it(made: M
     again = await it.proof()
     assert again.solutions is placed.solutions
     assert str(again.certificate) == "proved through priority 0 (100% of all wished GPUs)"
-    assert it.wakes == 2
+    assert (it.wakes, it.wishes) == (2, 1)  # nobody waits for a proof
     assert it.shown("aifactory_solve_seconds") > 0
 
 
@@ -216,6 +217,22 @@ async def test_a_solver_that_dies_or_answers_nonsense_is_given_up(
     assert it.wakes == 1
     await it.planner.stop()
     assert children() == before
+
+
+async def test_a_solver_that_fails_again_and_again_is_not_started_for_every_change(
+    made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    monkeypatch.setenv(solvers.GATE, str(started))
+    it = made(
+        solver=solvers.die_and_leave_a_mark, first_backoff=2 * LONG, longest_backoff=2 * LONG, patience=1
+    )
+    for pools in (1, 2):
+        assert (await it.answer(asked(pools))).trouble
+    await it.ask(asked(3))
+    while (await it.ask(asked(3))).soon:
+        await it.woken()
+    assert started.read_text() == "xx"
 
 
 @pytest.mark.parametrize("glutton", [solvers.hoard_at_first, solvers.seize_at_first])
@@ -407,7 +424,7 @@ def test_it_ends_with_the_operator_even_if_that_was_killed() -> None:
         "from unit.shell import solvers\n"
         "from unit.shell.test_planner import asked, children\n"
         "async def main():\n"
-        "    planner = Planner(print, Metrics(), Settings(), solver=solvers.hang)\n"
+        "    planner = Planner(lambda **_: None, Metrics(), Settings(), solver=solvers.hang)\n"
         "    await asyncio.to_thread(planner.place, asked())\n"
         "    while not children():\n"
         "        await asyncio.sleep(0)\n"
