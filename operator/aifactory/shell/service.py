@@ -16,6 +16,7 @@ from aifactory.shell.access import Access
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.certificate import Mounted, SelfSigned
 from aifactory.shell.client import FACTORY
+from aifactory.shell.collector import Collector
 from aifactory.shell.endpoint import Endpoint, is_loopback
 from aifactory.shell.failures import Failures
 from aifactory.shell.fingerprint import Change, News
@@ -48,7 +49,8 @@ class Service:
         self.wake = Wake(settings)
         self.news = News()
         self.metrics = Metrics()
-        self.leadership = Leadership(client, namespace, lease, name)
+        self._collector = Collector()
+        self.leadership = Leadership(client, namespace, lease, name, renewed=self._collector.look)
         self.metrics.show_leader(self.leadership.holds)
         client.cache.differs = self.metrics.differed
         self.heartbeat = Heartbeat(settings)
@@ -80,6 +82,7 @@ class Service:
                 self.ended = True
                 on_end()
 
+        self._collector.begin()
         for name, work in (("lease", self.leadership.run()), ("loop", self._loop.run())):
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(done)
