@@ -1,6 +1,7 @@
 """Carrying out plans, on a real API server."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,7 @@ from aifactory.backends import Backend, drivers
 from aifactory.decide import decide
 from aifactory.decide.plan import Cause, Drain, Event, Evict, Plan, StatusWrite
 from aifactory.decide.world import Pod, World
+from aifactory.shell import objects as module
 from aifactory.shell.apply import Applier
 from aifactory.shell.client import FACTORY, ApiError, KubernetesClient
 from aifactory.shell.fingerprint import Change, News
@@ -164,6 +166,25 @@ async def test_a_status_that_is_already_there_is_not_written(bench: Bench, site:
     assert (await bench.apply(statuses=(status,))).done == 1
     bench.world = World(factories=(parse_factory(await bench.client.get(FACTORY, site)),))
     assert (await bench.apply(statuses=(status,))).done == 0
+
+
+async def test_what_statuses_should_be_is_read_beside_the_loop_and_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten thousand pools it takes seconds, and the Lease has to be renewed."""
+    read, beside = module._read, list[int]()
+
+    def noted(kind: str, status: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            beside.append(id(status))
+        return read(kind, status)
+
+    monkeypatch.setattr(module, "_read", noted)
+    plan = decide(bench.world, bench.client.clock.now())
+    work = bench.applier.begin(bench.world, bench.leadership.term)
+    await work.act(plan)
+    await work.tell(plan)
+    assert beside == [id(write.status) for write in plan.statuses]
 
 
 async def test_an_event_that_comes_again_is_counted(bench: Bench, site: str, kubectl: Kubectl) -> None:

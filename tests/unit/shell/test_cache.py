@@ -158,6 +158,40 @@ async def test_what_has_not_changed_is_neither_listed_nor_read_again() -> None:
     assert (store.lists, reads) == (2, ["n0", "n1", "n2", "n1"])
 
 
+async def test_each_object_is_read_as_it_is_told_and_not_all_at_once() -> None:
+    """A hundred thousand that were told meanwhile would hold up the loop, and fill the memory until then."""
+    store, cache, reads = Store(), Cache(), list[int]()
+
+    def remember(obj: Object) -> int:
+        reads.append(obj["says"])
+        return int(obj["says"])
+
+    await cache.read("Node", store.list_all, remember)
+    cache.told(store.put("n0"))
+    assert reads == [1]
+    cache.wrote(store.put("n1"))
+    assert reads == [1, 2]
+    assert await cache.read("Node", store.list_all, remember) == [1, 2]
+    assert reads == [1, 2]
+
+
+async def test_what_cannot_be_read_as_it_is_told_is_a_doubt() -> None:
+    store, cache = Store(), Cache()
+
+    def strict(obj: Object) -> int:
+        if obj["says"] == 2:
+            raise KeyError("spec")
+        return int(obj["says"])
+
+    store.put("n0")
+    assert await cache.read("Node", store.list_all, strict) == [1]
+    cache.told(store.put("n0"))
+    with pytest.raises(KeyError):  # as a LIST has it, too
+        await cache.read("Node", store.list_all, strict)
+    store.put("n0")
+    assert await cache.read("Node", store.list_all, strict) == [3]
+
+
 async def test_what_a_watch_has_missed_is_found_by_comparing_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

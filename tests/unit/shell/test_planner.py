@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
+from aifactory.decide.adopted import adopt
 from aifactory.decide.build import build
 from aifactory.decide.placed import Asked, Placed, Stopped
 from aifactory.shell.metrics import Metrics
@@ -393,6 +394,24 @@ async def test_the_wait_counts_from_the_first_question_that_is_still_open(made: 
     await it.woken()
     await asyncio.to_thread(gate.write_bytes, b"")
     assert (await it.answer(asked(1))).solutions
+
+
+async def test_what_an_earlier_answer_means_is_worked_out_by_who_asks_and_not_in_the_loop(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten thousand pools it takes a while, and the Lease has to be renewed."""
+    threads = list[threading.Thread]()
+
+    def noted(*what: Any) -> Any:
+        threads.append(threading.current_thread())
+        return adopt(*what)
+
+    monkeypatch.setattr("aifactory.decide.placed.adopt", noted)
+    it = made()
+    await it.proof(asked(1))
+    assert (await it.ask(asked(2))).means
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 async def test_what_is_printed_gets_not_between_the_answers(made: Make) -> None:
