@@ -22,8 +22,8 @@ from aifactory.decide.placed import Stopped
 from aifactory.decide.world import Refused
 from aifactory.shell.access import NO_SECONDS, YES_SECONDS
 from aifactory.shell.endpoint import MOST, SECONDS
-from aifactory.shell.heartbeat import FAILED
 from aifactory.shell.metrics import PHASES, POOL_STATES, Metrics
+from aifactory.shell.settings import DEFAULTS, Settings
 from docs.reasons import FACTORY, NODE_KEYS, POOL, REASONS, TYPES
 
 FOLDER: Final = Path(__file__).with_name("reference")
@@ -39,6 +39,7 @@ def pages() -> dict[str, str]:
         "nodes.md": _nodes(),
         "metrics.md": _metrics(),
         "command-line.md": _command_line(),
+        "settings.md": _settings(),
         "catalogue.md": _catalogue(),
     }
     return {name: f"{_MARK}\n{text.rstrip()}\n" for name, text in texts.items()}
@@ -258,6 +259,7 @@ def _metrics() -> str:
         name = metric.name + ("_total" if metric.type == "counter" else "")
         rows.append((f"`{name}`", metric.type, ", ".join(f"`{it}`" for it in labels), metric.documentation))
     states = ", ".join(f"`{state}`" for state in POOL_STATES)
+    failed = DEFAULTS.failed_cycles
     return f"""# Metrics and probes
 
 Prometheus metrics, on `/metrics` of `--metrics-bind`. No pool and no node is ever a label. Power
@@ -295,7 +297,7 @@ Both are on `--health-bind`, in plain, and name no object.
 | | answers 500 | asked for |
 | --- | --- | --- |
 | `/livez` | when the loop has not been heard of for too long | startup, liveness: the pod is restarted |
-| `/healthz` | also when {FAILED} cycles in a row have failed | readiness: the pod is not ready |
+| `/healthz` | also when {failed} cycles in a row have failed | readiness: the pod is not ready |
 
 A cycle that fails each time would fail in a new process too, which has only forgotten what the old one
 knew. So nothing is restarted for that; the log and `aifactory_errors_total` say what fails. Metrics of a
@@ -324,6 +326,23 @@ def _command_line() -> str:
         lines = "\n".join(line.rstrip() for line in shown.stdout.strip("\n").splitlines())
         parts.append(f"## aifactory {command}\n\n```text\n{lines.strip()}\n```\n")
     return "# Command line\n\n" + "\n".join(parts)
+
+
+def _settings() -> str:
+    rows = (
+        (f"`{name}`", f"{field.default:.10g}", " ".join((field.description or "").split()))
+        for name, field in Settings.model_fields.items()
+    )
+    return f"""# Settings
+
+What the operator's own process may take, and how long it waits for what. None has to be changed; the defaults
+are what its tests and measurements ran with. `aifactory run --set patience=5 --set solver_memory_percent=70`
+changes two of them; a wrong name or value is refused at the start. Times are in seconds.
+
+{_table("Setting", "Default", "Meaning", rows=rows)}
+
+The times of the Lease are no settings: all replicas have to go by the same.
+"""
 
 
 def _catalogue() -> str:

@@ -354,6 +354,13 @@ REASONS: Final = (
     ),
     Reason(
         POOL,
+        "Planning",
+        "Ready=False, Placed=False, Reconciling; status.waiting",
+        "A better plan for the whole fleet is being computed, and nothing of the pool is placed before that. "
+        "The message says when it is decided on without one. Where a plan takes a moment nothing is said.",
+    ),
+    Reason(
+        POOL,
         "Ordering",
         "Reconciling=True, Provisioned=False",
         "Nodes are ordered, or wait for room that is being vacated.",

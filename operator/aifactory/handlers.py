@@ -15,11 +15,11 @@ import kopf
 from kopf._core.engines.peering import Identity
 
 from aifactory.api import names
-from aifactory.shell.cache import Cache
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient, Unconfigured, configuration
 from aifactory.shell.endpoint import Endpoint
 from aifactory.shell.service import Service
+from aifactory.shell.settings import Settings
 from aifactory.watches import Endless, Patience, outlast
 
 LOGIN_AGAIN: Final = 5.0  # seconds after which credentials that could not be had are asked for again
@@ -35,6 +35,7 @@ async def operate(
     namespace: str,
     lease: str,
     pod: str,
+    settings: Settings,
     *,
     health: tuple[str, int],
     metrics: tuple[str, int],
@@ -47,23 +48,23 @@ async def operate(
     certificate for metrics.
     """
     try:
-        client = CachingClient(await configuration(kubeconfig), Cache())
+        client = CachingClient(await configuration(kubeconfig), settings)
     except Unconfigured as error:
         raise OperatorError(f"no cluster is configured: {error}") from error
-    patience = Patience()
+    patience = Patience(settings)
     outlast(patience)
     stop = asyncio.Event()
     served = asyncio.create_task(_resources_served(client, patience), name="resources")
     served.add_done_callback(lambda task: stop.set() if _failed(task) else None)
     try:
-        service = Service(client, namespace or _own_namespace(), lease, pod)
+        service = Service(client, namespace or _own_namespace(), lease, settings, pod)
         # From the start: whoever only waits for the API server need not be restarted.
         async with (
             _listening("health", health, service.health_endpoint),
             _listening("metrics", metrics, lambda: service.metrics_endpoint(metrics[0], certificates)),
         ):
             await kopf.operator(
-                registry=registry(service, Login(client, served, patience), stop),
+                registry=registry(service, Login(client, served, patience), stop, settings),
                 clusterwide=True,
                 standalone=True,  # the Lease decides who writes, not Kopf's peering
                 # Else Kopf asks for the user's name, and no user need have one.
@@ -170,14 +171,14 @@ class Login:
         )
 
 
-def registry(service: Service, log_in: Login, stop: asyncio.Event) -> kopf.OperatorRegistry:
+def registry(service: Service, log_in: Login, stop: asyncio.Event, chosen: Settings) -> kopf.OperatorRegistry:
     """The handlers of one operator; `stop` ends it."""
     handlers = kopf.OperatorRegistry()
 
     # A failed start ends the process, and a failed stop is not tried again: Kopf would wait a minute.
     @kopf.on.startup(registry=handlers, id="startup", errors=kopf.ErrorsMode.PERMANENT)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        configure(settings)
+        configure(settings, chosen)
 
     @kopf.on.cleanup(registry=handlers, id="cleanup", errors=kopf.ErrorsMode.PERMANENT)
     async def end(**_: Any) -> None:
@@ -199,13 +200,13 @@ def registry(service: Service, log_in: Login, stop: asyncio.Event) -> kopf.Opera
     return handlers
 
 
-def configure(settings: kopf.OperatorSettings) -> None:
+def configure(settings: kopf.OperatorSettings, chosen: Settings) -> None:
     """Settle what Kopf may do."""
     settings.posting.enabled = False  # events are the loop's
     settings.scanning.disabled = True  # else it lists and watches namespaces and all CRDs
     settings.networking.request_timeout = 60
     settings.networking.connect_timeout = 10
-    settings.networking.error_backoffs = Endless()
+    settings.networking.error_backoffs = Endless(chosen.longest_watch_pause)
     settings.watching.server_timeout = 600  # a dead watch is found by Kopf's inactivity timeout, or by this
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 500

@@ -20,12 +20,19 @@ from kopf._cogs.clients import scanning, watching
 
 from aifactory.shell.client import ApiError
 from aifactory.shell.failures import backoff
+from aifactory.shell.settings import DEFAULTS, Settings
 
 logger = logging.getLogger(__name__)
 
-FIRST: Final = (1.0, 1.0, 2.0, 3.0, 5.0, 8.0)  # seconds between the tries of one request
-THEN: Final = 10.0
-LONGEST: Final = 30.0  # seconds between two tries: so late is the first event after the trouble
+_PAUSES: Final = (
+    1.0,
+    1.0,
+    2.0,
+    3.0,
+    5.0,
+    8.0,
+    10.0,
+)  # seconds between the tries of one request, then the last
 SHORT: Final = 5.0  # seconds; a watch that ends sooner, without an event, has come to nothing
 _REPORTED: Final = 300  # characters of an error
 
@@ -38,20 +45,24 @@ Watch = Callable[..., Any]  # gives an asynchronous generator
 class Endless:
     """Pauses between the tries of one request. Kopf gives up where they end."""
 
+    def __init__(self, longest: float) -> None:
+        self._longest = longest
+
     def __iter__(self) -> Iterator[float]:
-        return chain(FIRST, repeat(THEN))
+        return (min(self._longest, pause) for pause in chain(_PAUSES, repeat(_PAUSES[-1])))
 
 
 class Patience:
     """Waits before what came to nothing is tried again: longer each time in a row, of one kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings = DEFAULTS) -> None:
+        self._settings = settings
         self._troubles: dict[str, int] = {}
 
     async def trouble(self, what: str, why: object) -> None:
         """Say what went wrong, and wait."""
         count = self._troubles[what] = self._troubles.get(what, 0) + 1
-        pause = min(LONGEST, backoff(count))
+        pause = min(self._settings.longest_watch_pause, backoff(count, self._settings))
         known = isinstance(why, ApiError | str)
         said = str(why) if known else f"{type(why).__name__}: {why}"
         # A watch that expires once has only been quiet for long.

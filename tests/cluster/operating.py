@@ -32,6 +32,10 @@ FACTORIES, POOLS = f"aifactories.{names.GROUP}", f"gpupools.{names.GROUP}"
 OCCUPIED = re.compile(rf"(occupied-factories|standing-nodes)\.{names.GROUP}")
 GRACE = 30  # seconds that a pod gets to end, as the Deployment says
 TAKE_OVER = DURATION + PATIENCE  # seconds until another one leads: its predecessor's Lease has to run out
+# To drain a node and to release it takes some cycles, and what each of them writes is a storm of its own: a
+# tenth of a second without a change is its end, not a whole one.
+PROMPT = {"storm_begins": 0.05, "storm_ends": 0.1}
+HASTY = PROMPT | {"longest_watch_pause": 0.05}  # and tries again after hundredths of a second
 # A proxy in the environment is not for loopback.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -127,6 +131,11 @@ def as_in_background() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def options(settings: Mapping[str, float]) -> list[str]:
+    """Settings as options of `aifactory run`."""
+    return [f"--set={name}={value}" for name, value in settings.items()]
+
+
 Start = Callable[..., Operator]
 
 
@@ -134,13 +143,19 @@ Start = Callable[..., Operator]
 def operators(kubectl: Kubectl, kubeconfig: Path, folder: Path) -> Iterator[Start]:
     """Start operators: `start(name, module=..., leads=...)` gives one that leads, or only answers.
 
-    By default it answers storms sooner than it would (`prompt.py`). All are ended afterwards, and the lease
-    is free.
+    Settings are given by name. By default it is prompt. All are ended afterwards, and the lease is free.
     """
     started: list[Operator] = []
 
-    def start(name: str = "operator", *, module: str = "cluster.prompt", leads: bool = True) -> Operator:
-        operator = Operator(kubeconfig, folder, name, "-v", module=module)
+    def start(
+        name: str = "operator",
+        *,
+        module: str = "aifactory",
+        leads: bool = True,
+        pace: Mapping[str, float] = PROMPT,
+        **settings: float,
+    ) -> Operator:
+        operator = Operator(kubeconfig, folder, name, "-v", *options({**pace, **settings}), module=module)
         started.append(operator)
         what = f"{name} {'leads' if leads else 'answers'}; its log is {operator.log}"
         wait_until(operator.leads if leads else operator.health, what)

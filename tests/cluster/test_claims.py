@@ -9,6 +9,7 @@ import pytest
 from cluster.faulty import Asked, Fault, Proxy, status
 from cluster.operating import (
     FACTORIES,
+    HASTY,
     POOLS,
     TAKE_OVER,
     Start,
@@ -53,7 +54,7 @@ def test_a_factory_with_nodes_is_never_let_go_wherever_its_operator_is_killed(
 def test_what_was_claimed_and_never_came_is_taken_back(
     proxy: Proxy, behind: Start, kubectl: Kubectl, site: str
 ) -> None:
-    behind("a", module="cluster.hasty")
+    behind("a", pace=HASTY)
     proxy.fault = lambda asked: (
         status(403, "Forbidden") if (asked.method, asked.path) == ("POST", "/api/v1/nodes") else None
     )

@@ -34,7 +34,7 @@ def crowd(kubectl: Kubectl, namespace: str) -> Iterator[str]:
 def test_a_flood_of_wishes_that_cannot_be_served_holds_up_nobody_else(
     start: Start, kubectl: Kubectl, site: str, crowd: str
 ) -> None:
-    operator = start(module="aifactory")  # at its own pace
+    operator = start(pace={})  # at its own pace
     wait_until(lambda: condition(read(kubectl, FACTORIES, site), "Ready"), "the factory is seen")
     spread = {"spread": {"over": "Domain", "domain": "row", "atLeast": 3}}
     flood = [

@@ -5,6 +5,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from aifactory.shell.machine import memory
 from cluster.operating import (
     FACTORIES,
     LEASE,
@@ -18,11 +21,12 @@ from cluster.operating import (
     pool,
     read,
 )
-from cluster.stuck import LIMIT
 from controlplane import wait_until
 from unit.shell.children import children
+from unit.shell.solvers import GATE
 
 Kubectl = Callable[..., str]
+ENOUGH = 512 * 2**20  # bytes of memory for a solver with a few pools
 
 
 def certified(kubectl: Kubectl, site: str) -> dict[str, Any]:
@@ -37,7 +41,7 @@ def renewed(kubectl: Kubectl) -> datetime:
 def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
     start: Start, kubectl: Kubectl, namespace: str
 ) -> None:
-    operator = start(module="cluster.stuck")
+    operator = start(module="cluster.stuck", solver_seconds=4)
     apply(kubectl, factory(namespace), pool("llm", namespace, 32, namespace))
     wait_until(lambda: certified(kubectl, namespace), "the factory has the condition")
     kubectl("wait", "--for=condition=Ready", f"{POOLS}/llm", f"-n={namespace}")
@@ -49,7 +53,7 @@ def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
 
     said = wait_until(lambda: says("SolverTimedOut"), "the factory says that the solver was cut off")
     assert said["status"] == "False"
-    assert said["message"] == f"The adopted plan is in use: the solver was cut off after {LIMIT:.0f} s."
+    assert said["message"] == "The adopted plan is in use: the solver was cut off after 4 s."
     assert operator.metric("aifactory_solves_cut_off_total", reason="SolverTimedOut") >= 1
     kubectl("wait", "--for=condition=Ready", f"{FACTORIES}/{namespace}")
 
@@ -69,6 +73,33 @@ def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
     (solver,) = wait_until(lambda: children(operator.process.pid), "the solver is at it again")
     assert operator.end() == 0
     assert not Path(f"/proc/{solver}").exists()
+    assert "Traceback" not in operator.log.read_text()
+
+
+def test_a_solver_that_needs_too_much_memory_fails_alone_and_the_factory_says_so(
+    start: Start, kubectl: Kubectl, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enough = tmp_path / "enough"
+    monkeypatch.setenv(GATE, str(enough))
+    operator = start(module="cluster.hoarding", solver_memory_percent=1 + 100 * ENOUGH // memory())
+    apply(kubectl, factory(namespace), pool("llm", namespace, 32, namespace))
+    kubectl("wait", "--for=condition=Ready", f"{POOLS}/llm", f"-n={namespace}")
+
+    def says(reason: str) -> dict[str, Any]:
+        found = certified(kubectl, namespace)
+        return found if found.get("reason") == reason else {}
+
+    said = wait_until(lambda: says("SolverFailed"), "the factory says that there was too little memory")
+    assert said["status"] == "False"
+    assert "The adopted plan is in use: the solver's process needs more than the " in said["message"]
+    assert "MiB of memory that it may use." in said["message"]
+
+    # The next question takes less.
+    enough.touch()
+    apply(kubectl, pool("other", namespace, 16, namespace))
+    wait_until(lambda: certified(kubectl, namespace)["status"] == "True", "the solver's plan is in use")
+    kubectl("wait", "--for=condition=Ready", f"{POOLS}/other", f"-n={namespace}")
+    assert operator.end() == 0
     assert "Traceback" not in operator.log.read_text()
 
 

@@ -55,7 +55,7 @@ def test_it_says_that_it_gets_nowhere_but_need_not_be_restarted(
 ) -> None:
     works = tmp_path / "works"
     monkeypatch.setenv(undecided.WORKS, str(works))
-    operator = start(module="cluster.undecided")
+    operator = start(module="cluster.undecided", longest_backoff=0.05)
     wait_until(lambda: operator.health() is None, "it says that it is not well")
     assert operator.metric("aifactory_errors_total", phase="decide") > 1
     assert operator.health("/livez") == {"loop": "in time", "leader": True}

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cluster.faulty import HTML, Asked, Fault, Instead, Proxy, error_event, status
-from cluster.operating import TAKE_OVER, Operator, Start, apply, nodes_of, operators, pool
+from cluster.operating import HASTY, TAKE_OVER, Operator, Start, apply, nodes_of, operators, pool
 from controlplane import Cluster, wait_until
 
 Kubectl = Callable[..., str]
@@ -50,7 +50,7 @@ def replicas(
 ) -> Iterator[list[Operator]]:
     folder = tmp_path_factory.mktemp("replicas")
     with operators(kubectl, between.kubeconfig(folder / "proxied", kubeconfig), folder) as start:
-        yield [start(name, module="cluster.hasty", leads=False) for name in "ab"]
+        yield [start(name, pace=HASTY, leads=False) for name in "ab"]
 
 
 class TestReplicas:
@@ -91,7 +91,7 @@ def test_a_start_waits_for_the_api_server_in_good_health(
     proxy: Proxy, behind: Start, kubectl: Kubectl, site: str, fault: Fault
 ) -> None:
     proxy.fault = lambda asked: fault
-    operator = behind("a", module="cluster.hasty", leads=False)
+    operator = behind("a", pace=HASTY, leads=False)
     wait_until(lambda: len(proxy.asked) >= TRIES, "it has tried often", 120)
     assert operator.process.poll() is None
     assert operator.health() == {"loop": "in time", "leader": False}

@@ -19,5 +19,4 @@ def begin(*arguments: Any) -> Any:
 
 if __name__ == "__main__":
     vars(loop)["begin"] = begin
-    vars(loop)["backoff"] = lambda failures: 0.05
     app()

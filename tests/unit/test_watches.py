@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from aifactory import watches
-from aifactory.watches import LONGEST, THEN, Endless, Patience
+from aifactory.shell.settings import DEFAULTS
+from aifactory.watches import Endless, Patience
 
 pytestmark = pytest.mark.looptime
 
 HOUR = 3600.0
+LONGEST = DEFAULTS.longest_watch_pause
 POOL = {"metadata": {"name": "p", "uid": "u"}}
 ADDED = {"type": "ADDED", "object": POOL}
 EXPIRED = {"type": "ERROR", "object": {"code": 410, "reason": "Expired"}}
@@ -161,10 +163,11 @@ async def test_what_is_served_is_asked_for_until_it_is_told() -> None:
 
 
 def test_a_request_is_tried_without_an_end_and_never_more_slowly_than_said() -> None:
-    pauses = list(islice(Endless(), 10_000))
+    pauses = list(islice(Endless(LONGEST), 10_000))
     assert len(pauses) == 10_000
-    assert max(pauses) == THEN
-    assert list(islice(Endless(), 3)) == pauses[:3]
+    assert max(pauses) == pauses[-1] == 10.0
+    assert list(islice(Endless(LONGEST), 3)) == pauses[:3]
+    assert max(islice(Endless(0.5), 10)) == 0.5
 
 
 def test_kopf_still_has_what_is_wrapped_and_calls_it_by_its_module() -> None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from aifactory.shell.settings import chosen
 from aifactory_solver.array import namespace as array_namespace
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,15 @@ def run(
             help="tls.crt and tls.key for /metrics, read again when they change. Default: self-signed.",
         ),
     ] = None,
+    changed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SETTING=VALUE",
+            help="Change a setting, as often as you like: solver_memory_percent=70. They are listed in "
+            "docs/reference/settings.md.",
+        ),
+    ] = None,
     log_format: Annotated[LogFormat, typer.Option(help="How log lines look.")] = LogFormat.PLAIN,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log every decision and write.")] = False,
 ) -> None:
@@ -71,6 +81,10 @@ def run(
     from aifactory import handlers  # noqa: PLC0415
 
     health, metrics = _address(health_bind), _address(metrics_bind)
+    try:
+        settings = chosen(changed or ())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--set") from None
     handlers.log_to_stderr(as_json=log_format is LogFormat.JSON, verbose=verbose)
     try:
         logger.info("%s", array_namespace()[1])
@@ -83,6 +97,7 @@ def run(
                 namespace,
                 lease,
                 pod_uid,
+                settings,
                 health=health,
                 metrics=metrics,
                 certificates=metrics_certs,

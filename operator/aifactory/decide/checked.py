@@ -28,7 +28,7 @@ def checked(
     stays as it is.
     """
     log: list[str] = []
-    if adopted is not None and not _passes(problem, adopted):
+    if adopted is not None and not passes(problem, adopted):
         adopted = None  # no fault of anybody's: what it counted on is gone
     if better is not None:
         try:
@@ -57,7 +57,8 @@ def checked(
     return Solution(problem.row_units.copy(), nothing, nothing, nothing), tuple(log)
 
 
-def _passes(problem: Problem, solution: Solution) -> bool:
+def passes(problem: Problem, solution: Solution) -> bool:
+    """Whether the checker lets a plan pass."""
     try:
         check(problem, solution)
     except Wrong:

@@ -112,12 +112,12 @@ def _begin(given: Given) -> Decision:
         if (broken := culprits(world, build)) is None:
             raise
         raise broken from None
-    case = _around(case)
+    case = case if given.brief else _around(case)
     world = case.world
-    unpaused = build(world, paused=False) if _paused(world) else None
+    unpaused = build(world, paused=False) if _paused(world) and not given.brief else None
     # 2. Solve, and let code that shares nothing with the solver judge the answer.
     asked = Asked(case, unpaused)
-    choice = choose(asked, given.placer(asked), given.adopted)
+    choice = choose(asked, given.placer(asked), given.adopted, brief=given.brief)
     solution, answer, log = choice.solution, choice.answer, choice.log
     if kept := called_off(case, solution, choice.again):
         case, solution, log = kept.case, kept.solution, (*log, *kept.log)
@@ -142,7 +142,7 @@ def _begin(given: Given) -> Decision:
         log=log,
         again_after=_again_after(case, actions, now),
     )
-    return Decision(plan, case, unpaused, solution, answer, assignment, given, waits=bool(choice.waiting))
+    return Decision(plan, case, unpaused, solution, answer, assignment, given, waiting=choice.waiting)
 
 
 def _checked_exchange(case: Case, solution: Solution) -> Solution:

@@ -9,7 +9,7 @@ from aifactory.decide.case import Case
 from aifactory.decide.explained import Reasons
 from aifactory.decide.placed import Placed, Placer, nothing_yet
 from aifactory.decide.plan import Action, Adopted, Plan
-from aifactory.decide.world import World
+from aifactory.decide.world import PoolKey, World
 from aifactory_solver import Solution
 
 Look = Callable[[World, frozenset[str]], World]
@@ -27,6 +27,7 @@ class Given:
     adopted: Adopted | None = None  # what the plan before meant: carried on with while nothing else is asked
     reasons: Reasons = field(default_factory=Reasons)  # why pools wait, as far as it is known
     done: tuple[Action, ...] | None = None  # what is done in place of what this would decide
+    brief: bool = False  # only what is forced is done, and what a better plan or the adopted one says
 
 
 @dataclass(frozen=True)
@@ -45,4 +46,4 @@ class Decision:
     assignment: Assignment
     given: Given
     told: bool = False
-    waits: bool = False  # pools wait for a better plan that may come soon: nobody asks why yet
+    waiting: frozenset[PoolKey] = frozenset()  # for a better plan that may come soon: nobody asks why yet

@@ -9,6 +9,7 @@ from aifactory.decide.conditions import reason_of
 from aifactory.decide.plan import Action, CallOff, Cause, Delete, Drain, Event, StatusWrite
 from aifactory.decide.refused import REASONS
 from aifactory.decide.releases import refusal
+from aifactory.decide.why import PLANNING
 from aifactory.decide.words import counted, listed
 from aifactory.decide.world import PoolKey
 
@@ -21,7 +22,8 @@ def transitions(
     """Events for the watched conditions whose status or reason changed, each reason once.
 
     Of conditions that were not there before only those are told that need somebody. A condition that stays
-    true is not news, but for Ready.
+    true is not news, but for Ready. Nor is it that a plan is being computed: what comes of it is told, as if
+    nothing had been said before.
     """
     now = write.status["conditions"]
     stalled = reason_of(now, "Stalled")[0] == "True"
@@ -29,6 +31,10 @@ def transitions(
     events: dict[str, Event] = {}
     for kind in watched:
         was, (status, reason) = reason_of(before, kind), reason_of(now, kind)
+        if reason == PLANNING:
+            continue
+        if was[1] == PLANNING:
+            was = ("", "")
         needs_somebody = status == "False" and stalled
         news = was[0] != "" or needs_somebody
         if was == (status, reason) or not news or (kind != "Ready" and was[0] == status == "True"):

@@ -15,7 +15,7 @@ import numpy as np
 
 from aifactory.decide.adopted import Meant, adopt, holding, meant, resumed
 from aifactory.decide.case import Case
-from aifactory.decide.checked import Solver, checked
+from aifactory.decide.checked import Solver, checked, passes
 from aifactory.decide.placed import Asked, Placed, Stopped, Trouble
 from aifactory.decide.plan import Adopted
 from aifactory.decide.world import PoolKey, key_of
@@ -51,12 +51,15 @@ class Choice:
         )
 
 
-def choose(asked: Asked, answer: Placed, adopted: Adopted | None) -> Choice:
+def choose(asked: Asked, answer: Placed, adopted: Adopted | None, *, brief: bool = False) -> Choice:
     """The plan for a case: the solver's, the adopted one where that serves as much, or the greedy engine's.
 
-    The greedy engine is led by what the other two mean for pools that hold nothing yet.
+    The greedy engine is led by what the other two mean for pools that hold nothing yet. In a ``brief``
+    decision it places nobody by itself, however long they have waited.
     """
     case = asked.case
+    if brief:
+        return _brief(asked, answer, adopted)
     before = resumed(case, adopted)
     waiting = adopted.waiting if adopted is not None and before is not None else _NOBODY
     if waiting and not answer.soon:
@@ -82,6 +85,15 @@ def choose(asked: Asked, answer: Placed, adopted: Adopted | None) -> Choice:
     return replace(choice, proposal=news)
 
 
+def _brief(asked: Asked, answer: Placed, adopted: Adopted | None) -> Choice:
+    """The better plan where it can be used as it is; else what is forced, and what was meant before."""
+    case, mine = asked.case, _transferred(asked, answer)
+    where = meant(case, *answer.means, adopted)
+    if mine.solutions and passes(case.problem, mine.solutions[0]):
+        return Choice(mine.solutions[0], mine, meant=where, followed=True)
+    return _enforced(case, _REFUSED if mine.solutions else mine, where, at_once=False)
+
+
 def _is_news(answer: Placed, news: Hashable, adopted: Adopted) -> bool:
     """Whether the solver says something that the adopted plan does not know of and may gain by."""
     if answer.asked is None:
@@ -96,7 +108,7 @@ def _transferred(asked: Asked, answer: Placed) -> Placed:
     if answer.asked is None or not answer.solutions:
         return answer
     if answer.asked.question != asked.question:
-        return Placed(soon=answer.soon)
+        return Placed(soon=answer.soon, within=answer.within)
     found = []
     for case, meaning in zip(asked.cases, answer.means, strict=False):
         if (solution := resumed(case, meaning)) is None:
@@ -132,13 +144,13 @@ def _better(asked: Asked, answer: Placed, before: Solution | None, where: Meant)
     return Choice(solution, _REFUSED, log, meant=where)
 
 
-def _enforced(case: Case, answer: Placed, where: Meant) -> Choice:
-    """The greedy engine's plan for what cannot wait, and for what is small and fits anyway."""
+def _enforced(case: Case, answer: Placed, where: Meant, *, at_once: bool = True) -> Choice:
+    """The greedy engine's plan for what cannot wait, and ``at_once`` for what is small and fits anyway."""
     problem, held = case.problem, _standing(case.problem)
     touched, promised = _touched(case), _promised(problem, where)
     served = promised >= np.maximum(problem.minimum, 1)
     lacks = ~problem.frozen & ~touched & ~served & (held < problem.need)
-    small = _small(problem, lacks, held)
+    small = _small(problem, lacks, held) if at_once else np.zeros_like(lacks)
     # Nobody grows ahead of the better plan.
     wish = np.maximum(problem.minimum, np.minimum(problem.need, np.maximum(held, promised)))
     while True:

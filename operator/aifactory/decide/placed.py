@@ -59,6 +59,7 @@ class Placed:
     trouble: Trouble | None = None  # more will not come
     asked: Asked | None = None  # what the solutions answer; None: the very cases that were asked now
     soon: bool = False  # a better plan may still come in time, so whoever waits for a place can wait for it
+    within: int = 0  # seconds, about, that it may take where that is long enough to be told
 
     @cached_property
     def means(self) -> tuple[Adopted, ...]:
@@ -68,9 +69,9 @@ class Placed:
         both = zip(self.asked.cases, self.solutions, strict=False)
         return tuple(adopt(case, solution) for case, solution in both)
 
-    def earlier(self, *, soon: bool) -> "Placed":
+    def earlier(self, *, soon: bool, within: int = 0) -> "Placed":
         """What is left of it for another question."""
-        found = Placed(self.solutions, asked=self.asked, soon=soon)
+        found = Placed(self.solutions, asked=self.asked, soon=soon, within=within)
         vars(found)["means"] = self.means
         return found
 

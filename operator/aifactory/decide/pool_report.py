@@ -18,7 +18,7 @@ from aifactory.decide.granted import left_off
 from aifactory.decide.places import placements_status
 from aifactory.decide.plan import SLOW_START, Placing, StatusWrite
 from aifactory.decide.releases import FINAL, hindrance
-from aifactory.decide.why import Why
+from aifactory.decide.why import PLANNING, Why
 from aifactory.decide.words import counted, cut, listed, tally
 from aifactory.decide.world import Failure, PoolKey, key_of
 
@@ -185,6 +185,8 @@ def _verdicts(facts: PoolFacts) -> list[Verdict]:
         verdicts.append(Verdict("Stalled", True, *facts.stuck))
     elif not ready.status and facts.hindered and overdue:
         verdicts.append(Verdict("Stalled", True, *facts.hindered))
+    elif not ready.status and facts.why and facts.why.reason == PLANNING:
+        verdicts.append(Verdict("Reconciling", True, PLANNING, facts.why.message))
     elif not ready.status and facts.why:
         says_it = ready.reason in (facts.why.reason, "NodesCordoned")
         of = (ready.reason, ready.message) if says_it else (facts.why.reason, facts.why.message)

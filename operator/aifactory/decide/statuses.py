@@ -21,7 +21,7 @@ from aifactory.decide.placings import placings
 from aifactory.decide.plan import Action, Event, FactoryPrices, Placing, Plan, StatusWrite
 from aifactory.decide.pool_report import pool_facts, pool_status
 from aifactory.decide.prices import factory_prices
-from aifactory.decide.why import said_before
+from aifactory.decide.why import Why, planning, said_before
 from aifactory.decide.words import counted, listed
 from aifactory.decide.world import PoolKey, Refused, key_of
 from aifactory_solver import digest
@@ -84,12 +84,13 @@ def pool_statuses(
     *,
     guard: Guard,
     now: datetime,
+    meanwhile: Mapping[PoolKey, Why],
     only: Collection[PoolKey] | None = None,
 ) -> Report:
     """The statuses and the events of all pools, or of some.
 
-    Where nobody knows yet why a pool waits, it says what it said before. One below its minimum that has said
-    nothing yet is left out: it keeps the status that it has.
+    Where nobody knows yet why a pool waits, it says what it said before, or else what it says ``meanwhile``.
+    One below its minimum that has nothing to say is left out: it keeps the status that it has.
     """
     statuses: list[StatusWrite] = []
     events: list[Event] = []
@@ -102,6 +103,8 @@ def pool_statuses(
             has = sum(p.gpus for p in mine)
             lacks = alive and has < pool.spec.gpus
             why = (reasons.of(case, key) or said_before(pool)) if lacks else None
+            if lacks and why is None and not mine:
+                why = meanwhile.get(key)
             if why is not None and not why.message.endswith(advice):
                 why = replace(why, message=f"{why.message} {advice}")
             facts = pool_facts(case, assignment, pool, mine, why=why, advice=advice, now=now)
@@ -128,7 +131,13 @@ def with_statuses(decision: Decision) -> Decision:
         now=now,
     )
     of_pools, events_of_pools = pool_statuses(
-        case, assignment, plan.placings, decision.given.reasons, guard=guard, now=now
+        case,
+        assignment,
+        plan.placings,
+        decision.given.reasons,
+        guard=guard,
+        now=now,
+        meanwhile=_meanwhile(decision),
     )
     guard.judge()
     plan = replace(
@@ -138,6 +147,17 @@ def with_statuses(decision: Decision) -> Decision:
         prices=prices,
     )
     return replace(decision, plan=plan, told=True)
+
+
+def _meanwhile(decision: Decision) -> Mapping[PoolKey, Why]:
+    """What pools say that wait for a better plan.
+
+    Each says it once and another thing afterwards, which are two writes more: so only where it takes long.
+    """
+    within = decision.answer.within
+    if not within and not decision.given.brief:
+        return {}
+    return dict.fromkeys(decision.waiting, planning(0 if decision.given.brief else within))
 
 
 def with_reasons(decision: Decision, more: More) -> tuple[Plan, Reasons]:
@@ -158,7 +178,7 @@ def with_reasons(decision: Decision, more: More) -> tuple[Plan, Reasons]:
         before=before,
         more=more,
         guard=guard,
-        hurry=decision.waits,
+        hurry=bool(decision.waiting),
     )
     reasons = _advised(decision, reasons, before, more)
     new = {
@@ -167,7 +187,14 @@ def with_reasons(decision: Decision, more: More) -> tuple[Plan, Reasons]:
         if reasons.of(case, key) != before.of(case, key) or reasons.advice.get(key) != before.advice.get(key)
     }
     statuses, events = pool_statuses(
-        case, decision.assignment, plan.placings, reasons, guard=guard, now=decision.given.now, only=new
+        case,
+        decision.assignment,
+        plan.placings,
+        reasons,
+        guard=guard,
+        now=decision.given.now,
+        meanwhile=_meanwhile(decision),
+        only=new,
     )
     guard.judge()
     about = {("GPUPool", *key) for key in new}
@@ -192,7 +219,7 @@ def _advised(decision: Decision, reasons: Reasons, before: Reasons, more: More) 
         return reasons
     better = answer.solutions[1] if answer.solutions else None
     asked = (case.question, digest(case.problem, *([better] if better else [])))
-    if decision.waits or asked == before.advice_asked or (reasons.open and not more()):
+    if decision.waiting or asked == before.advice_asked or (reasons.open and not more()):
         return replace(reasons, advice_asked=before.advice_asked, advice=before.advice)
     solution, _ = checked(case.problem, better)
     assignment = assign(case, solution, decision.given.now)

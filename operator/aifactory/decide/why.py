@@ -14,6 +14,8 @@ from aifactory.decide.words import counted, cut, listed, tally
 from aifactory.decide.world import PoolKey
 from aifactory_solver import Explainer, Shortage
 
+PLANNING = "Planning"  # the reason of who waits for a better plan
+
 _MEANT = 3  # names that somebody may have meant
 _PARTS = 12  # of a change are named; a message has to fit into a status
 
@@ -66,7 +68,15 @@ def said_before(pool: GPUPool) -> Why | None:
     status = pool.status
     if status.waiting is None or status.observed_generation != pool.metadata.generation:
         return None
+    if status.waiting.reason == PLANNING:
+        return None  # that is no reason why it would get nothing
     return Why(**{name: getattr(status.waiting, name) for name in Waiting.model_fields})
+
+
+def planning(within: int) -> Why:
+    """What a pool says that waits for a better plan; so many seconds it may take, about, if that is known."""
+    limit = f" Without one the pool is decided on after about {within} s." if within else ""
+    return Why(PLANNING, f"A better plan for the whole fleet is being computed.{limit}")
 
 
 def plain(case: Case, key: PoolKey) -> Why | None:

@@ -25,7 +25,7 @@ and what a pool lacks of its minimum is then asked for again.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Set
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from aifactory.backends.port import Backend, Mandate
 from aifactory.decide.fair import in_turns
@@ -44,22 +44,18 @@ from aifactory.decide.plan import (
 )
 from aifactory.decide.world import World
 from aifactory.shell import events
+from aifactory.shell.beside import beside
 from aifactory.shell.client import KubernetesClient
 from aifactory.shell.fingerprint import News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.objects import Key, Objects, key_of
+from aifactory.shell.settings import Settings
 from aifactory.shell.writes import Summary, Superseded, Writes
 
 T = TypeVar("T")
 Release = CallOff | Drain | Evict | Hold | Delete
-
-ORDERING: Final = 10.0  # seconds of orders after which the reasons have their turn
-# Seconds after which orders, and then statuses, give way to a user's new wish. Thousands of them take
-# minutes, and where somebody always wishes for something, everybody still has to hear how far it has come.
-# Where reading and deciding took longer, so may they: half of the time goes into what comes of it.
-PATIENCE: Final = 1.0
 
 
 class Applier:
@@ -74,6 +70,7 @@ class Applier:
         memory: Memory,
         metrics: Metrics,
         news: News,
+        settings: Settings,
         superseded: Callable[[], bool] = lambda: False,
         urgent: Callable[[], bool] = lambda: False,
         beat: Callable[[], None] = lambda: None,
@@ -84,6 +81,7 @@ class Applier:
         self._memory = memory
         self._metrics = metrics
         self._news = news
+        self._settings = settings
         self._superseded, self._urgent = superseded, urgent
         self._beat = beat
 
@@ -95,7 +93,9 @@ class Applier:
         return Round(
             world=world,
             term=term,
-            patience=max(PATIENCE, decided),
+            # Half of the time goes into what comes of a decision, however long it took.
+            patience=max(self._settings.yields_after, decided),
+            settings=self._settings,
             client=self._client,
             backends=self._backends,
             leadership=self._leadership,
@@ -108,6 +108,7 @@ class Applier:
                 beat=self._beat,
                 memory=self._memory,
                 metrics=self._metrics,
+                settings=self._settings,
             ),
         )
 
@@ -124,6 +125,7 @@ class Round:
         world: World,
         term: int,
         patience: float,
+        settings: Settings,
         client: KubernetesClient,
         backends: Mapping[str, Backend],
         leadership: Leadership,
@@ -132,7 +134,7 @@ class Round:
         writes: Writes,
     ) -> None:
         self._world, self._term = world, term
-        self._patience = patience
+        self._patience, self._settings = patience, settings
         self._client = client
         self._backends = backends
         self._leadership = leadership
@@ -145,7 +147,7 @@ class Round:
         self._events: dict[Key, list[Event]] = {}  # that are still to be posted
         self._heard: set[tuple[Key, str]] = set()  # who was told of what, by events
         self._begun = False
-        self._released: set[int] = set()  # identities of the releases that were made
+        self._released: set[tuple[type, str]] = set()  # the releases that were made
 
     @property
     def summary(self) -> Summary:
@@ -158,7 +160,7 @@ class Round:
         self._begun = True
         releases = [action for action in plan.actions if isinstance(action, Release)]
         self._new_refusals(releases)
-        self._released = {id(action) for action in releases}
+        self._released = set(map(_about, releases))
         # 1. Releases.
         await self._writes.all(self._known_last(releases), self._release)
 
@@ -167,7 +169,8 @@ class Round:
         if not self._begun:
             await self.release(plan)
         objects, releases = self._objects, (it for it in plan.actions if isinstance(it, Release))
-        if any(id(it) not in self._released for it in releases):
+        await beside(lambda: objects.read(plan.statuses))
+        if not self._released.issuperset(map(_about, releases)):
             self.summary.left_off = True  # it was decided anew meanwhile
         self._tell_of(plan)
         try:
@@ -190,6 +193,7 @@ class Round:
 
     async def tell(self, plan: Plan) -> None:
         """Say the rest of what is to be said."""
+        await beside(lambda: self._objects.read(plan.statuses))
         self._tell_of(plan)
         self.summary.left_off |= self._failures.keep_statuses(
             [write for write in plan.statuses if self._objects.differs(write)]
@@ -235,7 +239,7 @@ class Round:
 
     def _in_time(self, orders: Iterable[Order]) -> Iterator[Order]:
         """Orders until it is time for the statuses; the next cycle goes on."""
-        end = _now() + ORDERING
+        end = _now() + self._settings.ordering
         for order in orders:
             if _now() >= end:
                 self.summary.left_off = True
@@ -284,6 +288,11 @@ class Round:
 
     async def _post(self, event: Event) -> None:
         await events.post(self._client, event, self._objects, self._leadership.identity)
+
+
+def _about(release: Release) -> tuple[type, str]:
+    """What a release is, and of what."""
+    return type(release), release.pod.uid if isinstance(release, Evict) else release.node.uid
 
 
 def alternately(*streams: Iterable[T]) -> Iterator[T]:

@@ -12,31 +12,29 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
 from time import monotonic
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from aifactory.backends.port import Object
 from aifactory.shell.client import version_of
+from aifactory.shell.settings import DEFAULTS, Settings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+ListAll = Callable[[Callable[[Object], Any]], Awaitable["Listed[Any]"]]
 
-COMPARE: Final = 300.0  # seconds after which what is kept is compared with a LIST
 
+class Listed(NamedTuple, Generic[T]):
+    """What a LIST answers: all objects, as they were at a version of the whole store."""
 
-class Listed(NamedTuple):
-    """What a LIST answers: all objects as they were at a version of the whole store."""
-
-    objects: list[Object]
+    objects: list[T]
     version: int
 
 
-@dataclass
-class _Kept:
-    """One object. It is read when it is first asked for."""
+class _Kept(NamedTuple):
+    """One object, as it was read: what it was read from is ten times as large."""
 
     version: int
-    raw: Object | None
-    read: Any = None
+    value: Any
 
 
 class _Gone(NamedTuple):
@@ -53,27 +51,30 @@ class _Kind:
     kept: dict[str, _Kept] = field(default_factory=dict)
     gone: dict[str, _Gone] = field(default_factory=dict)  # a late event must not bring one back
     doubt: bool = True
+    read: Callable[[Object], Any] = dict
 
 
 class Cache:
-    """Objects by kind. Used in one event loop."""
+    """Objects by kind, each read as soon as it is told: what was told of many would else be read at once, and
+    hold up the loop. Used in one event loop.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings = DEFAULTS) -> None:
+        self._settings = settings
         self._kinds: dict[str, _Kind] = {}
         self.differs: Callable[[int], None] = lambda _: None
         """Is told how many objects were not as a LIST has them."""
 
-    async def read(
-        self, kind: str, list_all: Callable[[], Awaitable[Listed]], read: Callable[[Object], T]
-    ) -> list[T]:
-        """All objects of a kind, each passed through `read` once for each version of it."""
+    async def read(self, kind: str, list_all: ListAll, read: Callable[[Object], T]) -> list[T]:
+        """All objects of a kind, each passed through `read` once for each version of it.
+
+        `list_all` gives what it is given for each object, as it comes.
+        """
         known = self._kinds.setdefault(kind, _Kind())
-        if known.doubt or monotonic() - known.listed >= COMPARE:
+        known.read = read
+        if known.doubt or monotonic() - known.listed >= self._settings.compare:
             known = await self._list(kind, known, list_all)
-        for kept in known.kept.values():
-            if kept.raw is not None:
-                kept.read, kept.raw = read(kept.raw), None
-        return [kept.read for kept in known.kept.values()]
+        return [kept.value for kept in known.kept.values()]
 
     def told(self, obj: Mapping[str, Any], *, gone: bool = False, anew: bool = False) -> None:
         """A watch tells of an object: as it is, that it is `gone`, or all of them `anew`."""
@@ -115,31 +116,34 @@ class Cache:
             return
         if uid in known.gone and version <= known.gone[uid].version:
             return
-        known.kept[uid] = _Kept(version, dict(obj))
+        try:
+            known.kept[uid] = _Kept(version, known.read(dict(obj)))
+        except Exception:  # whatever it is: a LIST says it to whoever asks for it
+            known.doubt = True
 
-    async def _list(self, kind: str, known: _Kind, list_all: Callable[[], Awaitable[Listed]]) -> _Kind:
+    async def _list(self, kind: str, known: _Kind, list_all: ListAll) -> _Kind:
         """All as a LIST has it now; what was kept of unchanged objects stays as it was read."""
         began, compared = monotonic(), not known.doubt
         known.doubt = False  # what is told meanwhile is a doubt of its own
+        before, different = known.kept, 0
+
+        def keep(obj: Object) -> tuple[str, _Kept]:
+            uid, version = obj["metadata"]["uid"], version_of(obj)
+            kept = before.get(uid)
+            return uid, kept if kept and kept.version >= version else _Kept(version, known.read(obj))
+
         try:
-            listed = await list_all()
+            listed = await list_all(keep)
         except BaseException:
             known.doubt = True
             raise
-        before, different = known.kept, 0
-        found = _Kind(listed.version, began, doubt=known.doubt)
-        for obj in listed.objects:
-            uid, version = obj["metadata"]["uid"], version_of(obj)
-            kept = before.get(uid)
-            if kept is not None and kept.version >= version:
+        found = _Kind(listed.version, began, dict(listed.objects), doubt=known.doubt, read=known.read)
+        for uid, kept in before.items():
+            # What was told while the LIST was under way is newer than it.
+            if kept.version >= (found.kept[uid].version if uid in found.kept else listed.version + 1):
                 found.kept[uid] = kept
             else:
-                found.kept[uid] = _Kept(version, obj)
-                different += kept is not None
-        # What was told while the LIST was under way is newer than it.
-        later = [uid for uid, it in before.items() if uid not in found.kept and it.version > listed.version]
-        found.kept |= {uid: before[uid] for uid in later}
-        different += len(before.keys() - found.kept.keys())
+                different += 1
         # So is a deletion. Of earlier ones the LIST knows.
         found.gone = {uid: it for uid, it in known.gone.items() if it.at >= began}
         for uid, it in found.gone.items():

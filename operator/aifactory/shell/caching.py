@@ -9,6 +9,7 @@ from aifactory.api import names
 from aifactory.backends.port import NODE, Kind, Object
 from aifactory.shell.cache import Cache, Listed
 from aifactory.shell.client import FACTORY, JSON, POOL, ApiError, KubernetesClient
+from aifactory.shell.settings import DEFAULTS, Settings
 
 T = TypeVar("T")
 
@@ -20,9 +21,9 @@ _DOUBTS: Final = (0, 404, 409)  # no answer; or the world is another one than th
 class CachingClient(KubernetesClient):
     """Lists of what is kept are read once for each version of an object, always by the same function."""
 
-    def __init__(self, config: Configuration, cache: Cache) -> None:
-        super().__init__(config)
-        self.cache = cache
+    def __init__(self, config: Configuration, settings: Settings = DEFAULTS) -> None:
+        super().__init__(config, settings)
+        self.cache = Cache(settings)
 
     async def read_all(
         self,
@@ -39,9 +40,9 @@ class CachingClient(KubernetesClient):
                 kind, read, labels=labels, fields=fields, metadata_only=metadata_only
             )
 
-        async def list_all() -> Listed:
+        async def list_all(keep: Callable[[Object], Any]) -> Listed[Any]:
             query = [("labelSelector", labels)] if labels else []
-            return Listed(*await self._list(kind, dict, query, JSON))
+            return Listed(*await self._list(kind, keep, query, JSON))
 
         return await self.cache.read(kind.name, list_all, read)
 

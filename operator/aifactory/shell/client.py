@@ -21,6 +21,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 from aifactory.api import names
 from aifactory.backends.port import POD, Kind, Object
 from aifactory.shell.clock import ServerClock
+from aifactory.shell.settings import DEFAULTS, Settings
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -36,12 +37,7 @@ LEASE: Final = Kind("/apis/coordination.k8s.io/v1", "leases", "Lease", namespace
 KINDS: Final = {kind.name: kind for kind in (FACTORY, POOL)}
 
 BUDGET: Final = "DisruptionBudget"  # the reason of whoever refuses an eviction, which else is only called 429
-_LONGEST_AFTER: Final = 60.0  # seconds for which a server is left alone, at most
-
-PAGE: Final = 500  # objects in one answer to a LIST, at most
-PAGE_BYTES: Final = 8 * 2**20  # of it, about: objects may be as large as etcd takes them, 1.5 MB
-_FIRST_PAGE: Final = 50  # before anything is known of their size
-READ_SECONDS: Final = 60.0
+_FIRST_PAGE: Final = 50  # objects, before anything is known of their size
 # A write must have landed or failed before another replica can take the lease over: see lease.py.
 WRITE_SECONDS: Final = 5.0
 
@@ -93,8 +89,9 @@ async def configuration(kubeconfig: str = "") -> Configuration:
 class KubernetesClient:
     """A connection to one cluster. Every call raises ApiError, and ends within its time."""
 
-    def __init__(self, config: Configuration) -> None:
+    def __init__(self, config: Configuration, settings: Settings = DEFAULTS) -> None:
         self.config = config
+        self.settings = settings
         self.clock = ServerClock()
         self._api = ApiClient(config)
         self._api.user_agent = names.FIELD_MANAGER
@@ -163,22 +160,24 @@ class KubernetesClient:
         more: list[tuple[str, str]] = []
         path = _path(kind)
         while True:
-            objects = min(PAGE, self._page.get((path, accept), _FIRST_PAGE))
+            objects = min(self.settings.page_objects, self._page.get((path, accept), _FIRST_PAGE))
             limit = [("limit", str(objects))] if paged else []
             page, size = await self._exchange(
-                "GET", path, query=[*query, *limit, *more], seconds=READ_SECONDS, accept=accept
+                "GET", path, query=[*query, *limit, *more], seconds=self.settings.read_seconds, accept=accept
             )
             token = _token(kind, page)
             found += [_read(kind, item, read) for item in page["items"]]
             if items := len(page["items"]):
-                self._page[path, accept] = max(1, items * PAGE_BYTES // size)
+                self._page[path, accept] = max(1, items * self.settings.page_bytes // size)
             if not token:
                 return found, version_of(page)
             more = [("continue", token)]
 
     async def get(self, kind: Kind, name: str, namespace: str = "") -> Object:
         """One object."""
-        return _whole(await self._call("GET", _path(kind, namespace, name), seconds=READ_SECONDS))
+        return _whole(
+            await self._call("GET", _path(kind, namespace, name), seconds=self.settings.read_seconds)
+        )
 
     async def create(self, kind: Kind, body: Object) -> Object:
         """Create an object; 409 if its name is taken."""
@@ -279,7 +278,9 @@ class KubernetesClient:
             said = str(error) or type(error).__name__
             raise ApiError(0, "Unreachable", f"{method} {path}: {said}") from error
         if answer.status >= 400:
-            _refuse(answer.status, data, answer.headers.get("Retry-After", ""))
+            after = answer.headers.get("Retry-After", "")
+            seconds = min(self.settings.longest_retry_after, float(after)) if after.isdecimal() else 0.0
+            _refuse(answer.status, data, seconds)
         result = _object(data)
         if result is None:
             said = data[:200].decode(errors="replace")
@@ -339,9 +340,8 @@ def _read(kind: Kind, item: Any, read: Callable[[Object], T]) -> T:
         raise ApiError(0, "Unreadable", what) from error
 
 
-def _refuse(status: int, data: bytes, retry_after: str) -> NoReturn:
+def _refuse(status: int, data: bytes, after: float) -> NoReturn:
     """Raise what the server's Status object says; a proxy in between may answer anything."""
-    after = min(_LONGEST_AFTER, float(retry_after)) if retry_after.isdecimal() else 0.0
     try:
         says: Mapping[str, Any] = json.loads(data)
         reason, message = str(says.get("reason") or "Unknown"), str(says["message"])

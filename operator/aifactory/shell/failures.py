@@ -1,5 +1,6 @@
 """Writes that failed: when each may be made again, and what is told to whoever waits for it."""
 
+import math
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -8,19 +9,21 @@ from typing import Final, NamedTuple
 
 from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Finalizer, Hold, Order, Relabel, StatusWrite
 from aifactory.decide.world import Failure, Node, PoolKey, Slot, World, Written, key_of
+from aifactory.shell.settings import DEFAULTS, Settings
 
-FIRST_BACKOFF: Final = 1.0  # seconds after a failure, then twice as long each time
-LONGEST_BACKOFF: Final = 60.0
-REMEMBERED: Final = 600.0  # seconds after which a slot or a factory that refused an order is tried anew
 TOLD: Final = 2  # times that a write has to fail
+_TOGETHER: Final = 4  # of its back-off, one part in so many is the step that the next try is rounded up to
 _SHUT: Final = 3  # times after which a slot that alone is refused counts as taken
 _LONGEST: Final = 512  # characters of the server's words
 
 
-def backoff(failures: int) -> float:
+def backoff(failures: int, settings: Settings) -> float:
     """Seconds to wait after so many failures in a row: twice as long each time, with jitter."""
-    longest = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2.0 ** (min(failures, 30) - 1))
-    return longest * random.uniform(0.5, 1.0)
+    return _most(failures, settings) * random.uniform(0.5, 1.0)
+
+
+def _most(failures: int, settings: Settings) -> float:
+    return min(settings.longest_backoff, settings.first_backoff * 2.0 ** (min(failures, 30) - 1))
 
 
 class Attempt(NamedTuple):
@@ -40,11 +43,17 @@ class _Failed:
     due: float = 0.0  # not to be tried before
     message: str = ""
 
-    def again(self, number: int, now: float, message: str, after: float) -> None:
-        """Count a failure, once in each round."""
+    def again(self, number: int, now: float, message: str, after: float, settings: Settings) -> None:
+        """Count a failure, once in each round.
+
+        What is due at about the same time is due together. Of a thousand objects that are refused once a
+        minute one would else be due every few hundredths of a second, and cycle would follow cycle.
+        """
         if self.round != number:
             self.tries += 1
-            self.due = now + max(after, backoff(self.tries))
+            most = _most(self.tries, settings)
+            pause, step = max(after, most * random.uniform(0.5, 1.0 - 1.0 / _TOGETHER)), most / _TOGETHER
+            self.due = math.ceil((now + pause) / step) * step if step else now + pause
         self.round, self.last = number, now
         self.message = message[:_LONGEST]
 
@@ -62,7 +71,8 @@ class _Slot:
 class Failures:
     """All writes that failed, until they are made or nobody wants them any more. A round is one plan."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, settings: Settings = DEFAULTS, clock: Callable[[], float] = monotonic) -> None:
+        self._settings = settings
         self._clock = clock
         self._round = 0
         self._due: float | None = None
@@ -90,7 +100,7 @@ class Failures:
         if not self._known and not self._slots:
             return False
         told = self.told()
-        pools, old = {key_of(pool) for pool in world.pools}, self._clock() - REMEMBERED
+        pools, old = {key_of(pool) for pool in world.pools}, self._clock() - self._settings.refusal_remembered
         still = {self._attempt(item) for item in wanted}
 
         def stays(attempt: Attempt, failed: _Failed) -> bool:
@@ -149,11 +159,11 @@ class Failures:
         """Note a failure; how often it has failed by now. For ``after`` seconds at least it is not tried."""
         attempt, now = self._attempt(item), self._clock()
         failed = self._known.setdefault(attempt, _Failed())
-        failed.again(self._round, now, message, after)
+        failed.again(self._round, now, message, after, self._settings)
         if isinstance(item, Order):
             name = item.wish.slot.node_name
             slot = self._slots.setdefault(name, _Slot(item.wish.slot, attempt))
-            slot.failed.again(self._round, now, message, after)
+            slot.failed.again(self._round, now, message, after, self._settings)
             slot.others = slot.others or attempt in self._taken
         self._wake_at(failed.due)
         return failed.tries

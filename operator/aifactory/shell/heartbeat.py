@@ -2,19 +2,16 @@
 
 import math
 from collections.abc import Callable
-from typing import Final
 
 from aifactory.shell.lease import monotonic
-
-FAILED: Final = (
-    6  # cycles in a row; before the sixth, 15 to 31 s went by: an API server that restarts is back
-)
+from aifactory.shell.settings import DEFAULTS, Settings
 
 
 class Heartbeat:
     """The loop says by when it will be heard of again, and which cycles failed; late is dead."""
 
-    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, settings: Settings = DEFAULTS, clock: Callable[[], float] = monotonic) -> None:
+        self._settings = settings
         self._clock = clock
         self._due = math.inf
         self._failed = 0
@@ -35,4 +32,4 @@ class Heartbeat:
     @property
     def failing(self) -> int:
         """Cycles in a row that have failed; 0 until they are so many that it is not by chance."""
-        return self._failed if self._failed >= FAILED else 0
+        return self._failed if self._failed >= self._settings.failed_cycles else 0

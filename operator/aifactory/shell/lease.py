@@ -35,8 +35,12 @@ class Leadership:
         namespace: str,
         lease: str,
         name: Name,
+        *,
         clock: Callable[[], float] = monotonic,
+        renewed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`renewed` is called whenever the lease was taken or renewed just now."""
+        self._renewed = renewed
         self._candidate = Candidate(name)
         self._client = client
         self._namespace = namespace
@@ -107,6 +111,7 @@ class Leadership:
             version = {"resourceVersion": lease["metadata"]["resourceVersion"]}
             await self._client.patch(LEASE, self._name, {"metadata": version, "spec": spec}, self._namespace)
         self._candidate.won(term, began)
+        self._renewed()
 
     def _spec(self, *, first: bool, term: int) -> Object:
         now = datetime.now(UTC)  # noqa: TID251 - for people: nobody compares this clock with another

@@ -3,18 +3,18 @@
 import asyncio
 import logging
 import math
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import monotonic
-from typing import Final, TypeVar
 
 from aifactory.backends import Backend
 from aifactory.decide import Decision, Given, Plan, begin, report, tell
 from aifactory.decide.explained import Reasons
 from aifactory.decide.world import World
 from aifactory.shell.apply import Applier
+from aifactory.shell.beside import Hangs, TooLong, beside
 from aifactory.shell.client import WRITE_SECONDS, ApiError, KubernetesClient
-from aifactory.shell.failures import LONGEST_BACKOFF, backoff
+from aifactory.shell.effort import Effort
+from aifactory.shell.failures import backoff
 from aifactory.shell.fingerprint import News
 from aifactory.shell.gather import gather, look_at
 from aifactory.shell.heartbeat import Heartbeat
@@ -22,15 +22,11 @@ from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
-from aifactory.shell.wake import RESYNC, Wake
+from aifactory.shell.settings import Settings
+from aifactory.shell.wake import Wake
 from aifactory.shell.writes import Cut, Summary
 
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
-
-EXPLAINING: Final = 5.0  # seconds of a cycle in which reasons are worked out; the next one goes on
-EXPLAINING_AT_LEAST: Final = 0.5  # seconds, where a user wants something new meanwhile
-SLOWEST: Final = 600.0  # seconds that a cycle may take before the process counts as hung
 
 
 class Loop:
@@ -48,7 +44,9 @@ class Loop:
         metrics: Metrics,
         news: News,
         memory: Memory,
+        settings: Settings,
     ) -> None:
+        self._settings = settings
         self._client = client
         self._backends = backends
         self._leadership = leadership
@@ -64,39 +62,51 @@ class Loop:
             memory=self._memory,
             metrics=metrics,
             news=news,
+            settings=settings,
             superseded=lambda: wake.wished,
             urgent=lambda: wake.urgent,
-            beat=lambda: heartbeat.expect(SLOWEST),
+            beat=lambda: heartbeat.expect(settings.slowest_cycle),
         )
         self._term = 0  # of the last cycle
         self._said: frozenset[str] = frozenset()
         self._troubles = 0  # cycles in a row that failed or got nowhere
+        self._effort = Effort(settings.decision_seconds)
         self._quiet = asyncio.Event()  # no write is under way
         self._quiet.set()
 
     async def run(self) -> None:
-        """Run cycles while leading, until cancelled. No failure of a cycle ends it."""
+        """Run cycles while leading, until cancelled. No failure of a cycle ends it, but one that cannot end:
+        raises Hangs, for only a new process is rid of what hangs.
+        """
+        settings = self._settings
         while True:
             if not self._leadership.holds():
                 self._heartbeat.expect(math.inf)  # a follower waits as long as the leader lives
                 self._heartbeat.cycle(failed=False)
                 await self._leadership.taken()
-            self._heartbeat.expect(SLOWEST)
+            self._heartbeat.expect(settings.slowest_cycle)
             try:
                 again = await self._cycle()
+            except Hangs:
+                raise
             except Exception as error:  # a cycle must not end the loop, whatever it is
                 self._troubles += 1
                 self._heartbeat.cycle(failed=True)
-                pause = backoff(self._troubles)
-                if isinstance(error, ApiError | Cut):
+                pause = max(
+                    backoff(self._troubles, settings), error.after if isinstance(error, ApiError) else 0.0
+                )
+                if isinstance(error, TooLong):
+                    brief = self._effort.cut_off()
+                    logger.error("cycle failed, only what is forced is decided for %.0f s: %s", brief, error)
+                elif isinstance(error, ApiError | Cut):
                     logger.error("cycle failed, again in %.1f s: %s", pause, error)
                 else:
                     logger.exception("cycle failed, again in %.1f s", pause)
-                self._heartbeat.expect(LONGEST_BACKOFF + SLOWEST)
+                self._heartbeat.expect(settings.longest_backoff + settings.slowest_cycle)
                 await asyncio.sleep(pause)
             else:
                 self._heartbeat.cycle(failed=False)
-                self._heartbeat.expect(RESYNC + SLOWEST)
+                self._heartbeat.expect(settings.resync + settings.slowest_cycle)
                 # 1. Wake: something has changed, or something is due.
                 await self._wake.wait(again)
 
@@ -131,7 +141,7 @@ class Loop:
             # 4. Act. No release waits for what is said.
             with self._metrics.phase("act"):
                 await work.release(decision.plan)
-                decision = await beside(lambda: tell(decision))
+                decision = await beside(lambda: tell(decision), self._effort.seconds)
                 self._memory.adopted = decision.plan.adopted
                 await work.act(decision.plan)
             acted = clock()
@@ -146,15 +156,18 @@ class Loop:
         took = (gathered - began, decided - gathered, acted - decided, clock() - acted)
         self._tell(plan, summary, took)
         self._troubles = self._troubles + 1 if summary.stuck or world.unknown else 0
-        if summary.unanswered:
-            # Such a write may still land. It has to be there, or never, when the world is read again.
-            await asyncio.sleep(WRITE_SECONDS)
-        if summary.left_off or self._memory.reasons.open:
+        # A write without an answer may still land. It is there, or never, when the world is read again.
+        pause = WRITE_SECONDS if summary.unanswered else 0.0
+        if summary.stuck and summary.unanswered:
+            pause = max(pause, summary.after, backoff(self._troubles, self._settings))
+            logger.error("no write was answered, again in %.1f s", pause)
+        await asyncio.sleep(pause)
+        if summary.left_off or (self._memory.reasons.open and not decision.given.brief):
             return 0.0
         # No watch tells of a write that was not made, nor that a backend can be listed again.
-        due = [self._memory.failures.seconds, plan.again_after]
+        due = [self._memory.failures.seconds, plan.again_after, self._effort.brief or None]
         if summary.passed_by or world.unknown:
-            due.append(backoff(max(1, self._troubles)))
+            due.append(backoff(max(1, self._troubles), self._settings))
         return min((seconds for seconds in due if seconds is not None), default=None)
 
     async def _decide(self, world: World) -> Decision:
@@ -165,19 +178,22 @@ class Loop:
             return asyncio.run_coroutine_threadsafe(looked, loop).result()
 
         now, place = self._client.clock.now(), self._planner.place
-        given = Given(world, now, place, look, memory.adopted, memory.reasons)
-        return await beside(lambda: begin(given))
+        brief = self._effort.brief > 0
+        given = Given(world, now, place, look, memory.adopted, memory.reasons, brief=brief)
+        return await beside(lambda: begin(given), self._effort.seconds)
 
     async def _report(self, decision: Decision) -> tuple[Plan, Reasons]:
         """Say what pools say, with reasons while nobody wants anything new and for a while."""
-        began = monotonic()
+        if decision.given.brief:
+            return decision.plan, decision.given.reasons
+        began, settings = monotonic(), self._settings
 
         def more() -> bool:
             spent = monotonic() - began
-            at_least = EXPLAINING_AT_LEAST if not self._wake.urgent else 0.0
-            return spent < EXPLAINING and (spent < at_least or not self._wake.wished)
+            at_least = settings.explaining_at_least if not self._wake.urgent else 0.0
+            return spent < settings.explaining and (spent < at_least or not self._wake.wished)
 
-        return await beside(lambda: report(decision, more))
+        return await beside(lambda: report(decision, more), self._effort.seconds)
 
     def _tell(self, plan: Plan, summary: Summary, took: tuple[float, float, float, float]) -> None:
         """Log what is new. The same plan says the same again in every cycle."""
@@ -195,33 +211,3 @@ class Loop:
             ", left off" if summary.left_off else "",
             *took,
         )
-
-
-async def beside(work: Callable[[], T]) -> T:
-    """Run `work` in a thread and return its result.
-
-    Not `asyncio.to_thread`: nobody can stop a thread, and the process would not end before its executor's
-    threads have; a daemon thread ends with the process.
-    """
-    loop = asyncio.get_running_loop()
-    result: asyncio.Future[T] = loop.create_future()
-
-    def settle(value: T | None, error: BaseException | None) -> None:
-        if result.cancelled():
-            return
-        if error is not None:
-            result.set_exception(error)
-        else:
-            result.set_result(value)  # type: ignore[arg-type]
-
-    def run() -> None:
-        value, error = None, None
-        try:
-            value = work()
-        except BaseException as raised:
-            error = raised
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, value, error)
-
-    threading.Thread(target=run, name="decide", daemon=True).start()
-    return await result

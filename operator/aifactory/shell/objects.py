@@ -1,6 +1,6 @@
 """Our own resources during one cycle: as they were read, and as our writes have left them since."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from pydantic import ValidationError
@@ -39,6 +39,7 @@ class Objects:
         self._client = client
         self._news = news
         self._gone: set[Key] = set()
+        self._wanted: dict[int, tuple[StatusWrite, Status | None]] = {}  # by identity: they are many
         found = [("AIFactory", f.metadata, f.status) for f in world.factories]
         found += [("GPUPool", p.metadata, p.status) for p in world.pools]  # type: ignore[misc]
         self._meta: dict[Key, ObjectMeta] = {Key(k, m.namespace, m.name): m for k, m, _ in found}
@@ -57,7 +58,18 @@ class Objects:
         """Whether a resource that is still there has not yet the status that it should have."""
         if key_of(write) in self._gone:
             return False
-        return self._status.get(key_of(write)) != _read(write.kind, write.status)
+        return self._status.get(key_of(write)) != self._read_once(write)
+
+    def read(self, writes: Iterable[StatusWrite]) -> None:
+        """Read what statuses should be, for `differs`. Of thousands that takes seconds: not for the loop."""
+        for write in writes:
+            self._read_once(write)
+
+    def _read_once(self, write: StatusWrite) -> Status | None:
+        known = self._wanted.get(id(write))
+        if known is None:
+            known = self._wanted[id(write)] = write, _read(write.kind, write.status)
+        return known[1]
 
     async def write_status(self, write: StatusWrite) -> None:
         """Apply a status, if the resource is still as it was when the status was decided.

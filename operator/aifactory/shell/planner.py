@@ -8,24 +8,27 @@ Of those that are asked meanwhile the newest comes next.
 
 import asyncio
 import logging
+import math
 import traceback
 from collections.abc import Callable, Hashable
 from dataclasses import fields, replace
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from aifactory.decide.placed import Asked, Placed, Stopped, Trouble
+from aifactory.shell.failures import backoff
+from aifactory.shell.machine import memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.process import NoAnswer, Worker
+from aifactory.shell.settings import Settings
 from aifactory_solver import Certificate, Problem, Solution, certify, solve
 
 logger = logging.getLogger(__name__)
 
-# Seconds for which pools wait for a better plan before the greedy engine places them.
-PATIENCE: Final = 2.0
-PATIENCE_PER_POOL: Final = 0.003
-LIMIT: Final = 120.0  # seconds after which a plan or a certificate is given up
+_LONG: Final = 10.0  # seconds of patience from which it is told that a plan is being computed,
+_ROUNDED: Final = 10  # and to what: a number that changes with each pool would be written for each pool
 
 
 class _Question:
@@ -47,37 +50,44 @@ class _Question:
         return self.placed.certificate is not None or self.placed.trouble is not None
 
 
+class Wakes(Protocol):
+    """Wakes the loop; `wish`: for somebody who waits for a place, to which what is only said gives way."""
+
+    def __call__(self, *, wish: bool = False) -> None:
+        """Wake it."""
+
+
 class Planner:
     """Asks one process. Made and used in one event loop, but for `place`."""
 
     def __init__(
         self,
-        wake: Callable[[], None],
+        wake: Wakes,
         metrics: Metrics,
+        settings: Settings,
         *,
         solver: Callable[[Problem], Solution] = solve,
         certifier: Callable[[Problem, Solution], Certificate] = certify,
-        patience: float = PATIENCE,
-        limit: float = LIMIT,
     ) -> None:
         self._wake = wake
         self._metrics = metrics
+        self._settings = settings
         self._solver, self._certifier = solver, certifier
-        self._patience, self._limit = patience, limit
         self._loop = asyncio.get_running_loop()
-        self._worker = Worker()
+        self._worker = Worker(memory() * settings.solver_memory_percent // 100)
         self._last: _Question | None = None  # that was answered
         self._now: _Question | None = None  # that is worked on
         self._next: _Question | None = None
         self._work: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._failures = 0  # in a row
         self._stopped = False
 
     def place(self, asked: Asked) -> Placed:
         """How far better plans have come. For a thread beside the loop."""
         key = asked.question  # it takes a while at 5 GW
         answer = asyncio.run_coroutine_threadsafe(self._ask(asked, key), self._loop)
-        return answer.result()
+        return answer.result()()  # so does what an earlier answer means
 
     async def stop(self) -> None:
         """End the process and all work. Whoever asks afterwards, from a thread that nobody can stop, is told
@@ -91,9 +101,9 @@ class Planner:
             await asyncio.wait((self._work,))
         await self._worker.end()
 
-    async def _ask(self, asked: Asked, key: Hashable) -> Placed:
+    async def _ask(self, asked: Asked, key: Hashable) -> Callable[[], Placed]:
         if self._stopped:
-            return Placed()
+            return Placed
         known = (it for it in (self._last, self._now, self._next) if it and it.asked.question == key)
         question = next(known, None) or _Question(asked, self._loop.time())
         if question.done or (question is self._now and not self._cut_off):
@@ -102,11 +112,14 @@ class Planner:
             self._put_next(question)
         if question.answered:
             self._last = question
-            return question.placed
-        soon = self._soon(asked)
+            placed = question.placed
+            return lambda: placed
+        patience = self._settings.patience + self._settings.patience_per_pool * len(asked.case.pools)
+        soon = self._soon(patience)
+        within = math.ceil(patience / _ROUNDED) * _ROUNDED if soon and patience >= _LONG else 0
         if self._last is None or not self._last.placed.solutions:
-            return Placed(soon=soon)
-        return self._last.placed.earlier(soon=soon)
+            return partial(Placed, soon=soon, within=within)
+        return partial(self._last.placed.earlier, soon=soon, within=within)
 
     @property
     def _cut_off(self) -> bool:
@@ -123,17 +136,17 @@ class Planner:
         elif self._now.answered and self._work is not None and not self._cut_off:
             self._work.cancel()  # nobody needs a proof about an answer to what is asked no more
 
-    def _soon(self, asked: Asked) -> bool:
+    def _soon(self, patience: float) -> bool:
         """Whether a plan may come in time; if so, whoever waits for it is woken when the time is over."""
         waiting = [it.since for it in (self._now, self._next) if it is not None and not it.answered]
         if not waiting:
             return False
-        until = min(waiting) + self._patience + PATIENCE_PER_POOL * len(asked.case.pools)
+        until = min(waiting) + patience
         if self._loop.time() >= until:
             return False
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(until, self._wake)
+        self._alarm = self._loop.call_at(until, partial(self._wake, wish=True))
         return True
 
     def _begin(self) -> None:
@@ -153,7 +166,7 @@ class Planner:
             await self._plan(question)
             done = True
         except TimeoutError:
-            said = f"the solver was cut off after {self._limit:.0f} s"
+            said = f"the solver was cut off after {self._settings.solver_seconds:.0f} s"
             self._give_up(question, Trouble(Stopped.TIMED_OUT, said))
         except NoAnswer as error:
             self._give_up(question, Trouble(Stopped.FAILED, str(error)), error.trace)
@@ -165,17 +178,20 @@ class Planner:
                 await self._worker.end()
 
     async def _plan(self, question: _Question) -> None:
+        if self._failures > 1:  # in a row: what the world asks changes all the time, and why it fails may not
+            await asyncio.sleep(backoff(self._failures - 1, self._settings))
         began, problems = self._loop.time(), question.asked.problems
         if not question.answered:
-            async with asyncio.timeout(self._limit):
+            async with asyncio.timeout(self._settings.solver_seconds):
                 found = [await self._worker.call(self._solver, problem) for problem in problems]
             if not all(map(_is_solution, found)):
                 raise NoAnswer("the solver gave something else than a plan")
+            self._failures = 0
             self._metrics.solved(self._loop.time() - began)
             self._tell(question, replace(question.placed, solutions=tuple(found)))
         if self._next is not None:
             return
-        async with asyncio.timeout(self._limit):
+        async with asyncio.timeout(self._settings.solver_seconds):
             solution = question.placed.solutions[0]
             certificate = await self._worker.call(self._certifier, problems[0], solution)
         if not isinstance(certificate, Certificate):
@@ -185,6 +201,7 @@ class Planner:
     def _give_up(self, question: _Question, trouble: Trouble, trace: str = "") -> None:
         what = "nothing is proved" if question.placed.solutions else "the greedy engine decides"
         logger.warning("%s: %s%s", what, trouble.message, f"\n{trace}" if trace else "")
+        self._failures += 1
         self._metrics.cut_off(trouble.reason)
         self._tell(question, replace(question.placed, trouble=trouble))
 
@@ -192,7 +209,7 @@ class Planner:
         """Say how far it has come, to the next cycle."""
         question.placed = placed
         self._last = question
-        self._wake()
+        self._wake(wish=placed.certificate is None)
 
 
 def _is_solution(given: Any) -> bool:

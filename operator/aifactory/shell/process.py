@@ -8,18 +8,21 @@ loop. However the operator ends, the process sees its pipe closed and ends too.
 import asyncio
 import os
 import pickle
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from aifactory.shell.worker import LENGTH
+from aifactory.shell.worker import LENGTH, OUT_OF_MEMORY
 
 T = TypeVar("T")
 
 _LONGEST: Final = 2**32  # bytes of an answer; a longer one is none
 _MOURNING: Final = 1.0  # seconds in which a process whose pipe is closed has ended
+# By the kernel, and by what is no Python: it aborts where it gets no memory.
+_AS_WITHOUT_MEMORY: Final = (signal.SIGKILL, signal.SIGABRT)
 
 
 class NoAnswer(Exception):  # noqa: N818 - reads as it is used: "raise NoAnswer(...)"
@@ -32,9 +35,13 @@ class NoAnswer(Exception):  # noqa: N818 - reads as it is used: "raise NoAnswer(
 
 
 class Worker:
-    """A process that the first call starts and that is kept warm. It takes one call at a time."""
+    """A process that the first call starts and that is kept warm. It takes one call at a time.
 
-    def __init__(self) -> None:
+    It may use so many bytes of memory; a call that needs more fails, and nothing else does.
+    """
+
+    def __init__(self, memory: int) -> None:
+        self._memory = memory
         self._process: Process | None = None
         self._dying: list[Process] = []
 
@@ -45,7 +52,7 @@ class Worker:
         """
         try:
             if self._process is None:
-                self._process = await _start()
+                self._process = await _start(self._memory)
             result, error = await _call(self._process, pickle.dumps((function, arguments)))
         except (asyncio.IncompleteReadError, ConnectionError) as broken:
             raise NoAnswer(f"the solver's process {await self._fate()}") from broken
@@ -75,14 +82,22 @@ class Worker:
         if self._process is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_MOURNING):
-                    return f"ended with exit code {await self._process.wait()}"
+                    return self._ended(await self._process.wait())
         return "closed its pipe"
 
+    def _ended(self, code: int) -> str:
+        """What a process came to, by its exit code."""
+        if code == OUT_OF_MEMORY:
+            return f"needs more than the {self._memory / 2**20:,.0f} MiB of memory that it may use"
+        if -code in _AS_WITHOUT_MEMORY:
+            return f"was ended by {signal.Signals(-code).name}, as where memory runs out"
+        return f"ended with exit code {code}"
 
-async def _start() -> Process:
-    """Start a fresh interpreter, which finds what this one finds."""
+
+async def _start(memory: int) -> Process:
+    """Start a fresh interpreter, which finds what this one finds and may use so many bytes."""
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "aifactory.shell.worker"),
+        *(sys.executable, "-P", "-m", "aifactory.shell.worker", str(memory)),
         stdin=PIPE,
         stdout=PIPE,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

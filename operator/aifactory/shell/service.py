@@ -16,7 +16,9 @@ from aifactory.shell.access import Access
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.certificate import Mounted, SelfSigned
 from aifactory.shell.client import FACTORY
+from aifactory.shell.collector import Collector
 from aifactory.shell.endpoint import Endpoint, is_loopback
+from aifactory.shell.failures import Failures
 from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.heartbeat import Heartbeat
 from aifactory.shell.lease import Leadership
@@ -24,33 +26,36 @@ from aifactory.shell.loop import Loop
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
+from aifactory.shell.settings import Settings
 from aifactory.shell.terms import Name
 from aifactory.shell.wake import Wake
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS: Final = 3.0  # that writes under way get to come to their end
-RELEASE_SECONDS: Final = 1.0  # that giving the lease back may take
 METRICS: Final = "/metrics"
 
 
 class Service:
     """Everything that runs in one process. Made and used in one event loop."""
 
-    def __init__(self, client: CachingClient, namespace: str, lease: str, pod: str = "") -> None:
+    def __init__(
+        self, client: CachingClient, namespace: str, lease: str, settings: Settings, pod: str = ""
+    ) -> None:
         """`pod` is the uid of the pod that this process runs in, and nothing outside one."""
         host = socket.gethostname()
         # Unique for each process, so that a restarted one never takes its former self's lease for its own.
         name = Name(f"{host}_{pod}", str(uuid.uuid4())) if pod else Name("", f"{host}_{uuid.uuid4()}")
-        self.wake = Wake()
+        self._settings = settings
+        self.wake = Wake(settings)
         self.news = News()
         self.metrics = Metrics()
-        self.leadership = Leadership(client, namespace, lease, name)
+        self._collector = Collector()
+        self.leadership = Leadership(client, namespace, lease, name, renewed=self._collector.look)
         self.metrics.show_leader(self.leadership.holds)
         client.cache.differs = self.metrics.differed
-        self.heartbeat = Heartbeat()
+        self.heartbeat = Heartbeat(settings)
         self._client = client
-        self._planner = Planner(self.wake.poke, self.metrics)
+        self._planner = Planner(self.wake.poke, self.metrics, settings)
         self._loop = Loop(
             client=client,
             backends=drivers(client),
@@ -60,7 +65,8 @@ class Service:
             heartbeat=self.heartbeat,
             metrics=self.metrics,
             news=self.news,
-            memory=Memory(cache=client.cache),
+            memory=Memory(client.cache, failures=Failures(settings)),
+            settings=settings,
         )
         self.ended = False  # by itself
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,6 +82,7 @@ class Service:
                 self.ended = True
                 on_end()
 
+        self._collector.begin()
         for name, work in (("lease", self.leadership.run()), ("loop", self._loop.run())):
             task = asyncio.create_task(work, name=name)
             task.add_done_callback(done)
@@ -120,7 +127,7 @@ class Service:
     async def stop(self) -> None:
         """Let writes under way come to their end, start no other, and give the lease back."""
         self.leadership.resign()
-        settled = await self._loop.settled(STOP_SECONDS)
+        settled = await self._loop.settled(self._settings.stop_seconds)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -128,7 +135,7 @@ class Service:
         if settled:
             # Else a write may still land, and must not once another one leads: then the lease runs out.
             try:
-                async with asyncio.timeout(RELEASE_SECONDS):
+                async with asyncio.timeout(self._settings.release_seconds):
                     await self.leadership.release()
             except TimeoutError:
                 logger.warning("the lease could not be given back in time, it runs out by itself")

@@ -1,18 +1,15 @@
 """When a cycle runs: soon after a change, once after a storm of changes, and now and then without any."""
 
 import asyncio
-from typing import Final
 
-GRACE: Final = 0.1  # seconds in which a second change tells a storm from a single change
-QUIET: Final = 0.5  # seconds without a change that end a storm
-LONGEST: Final = 1.0  # seconds after which a storm is answered all the same
-RESYNC: Final = 300.0  # seconds after which a cycle runs without any change: watches can miss one
+from aifactory.shell.settings import Settings
 
 
 class Wake:
     """Gathers pokes into one answer. Times are those of the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._poked = asyncio.Event()
         self._first = self._last = float("-inf")
         self._lone = True  # one poke, and calm before it
@@ -27,7 +24,7 @@ class Wake:
         self.urgent = self.urgent or urgent
         now = asyncio.get_running_loop().time()
         if not self._poked.is_set():
-            self._first, self._lone = now, now - self._last >= QUIET
+            self._first, self._lone = now, now - self._last >= self._settings.storm_ends
         else:
             self._lone = False
         self._last = now
@@ -40,17 +37,18 @@ class Wake:
         as the parts of one `kubectl apply`, all are decided together: the first that came must not take
         what a more important one, a moment later, should have.
         """
-        limit = RESYNC if again_after is None else min(RESYNC, max(0.0, again_after))
+        settings = self._settings
+        limit = settings.resync if again_after is None else min(settings.resync, max(0.0, again_after))
         try:
             async with asyncio.timeout(limit):
                 await self._poked.wait()
-                await self._until(self._first + GRACE)
+                await self._until(self._first + settings.storm_begins)
                 while not self._lone and not self.urgent:
-                    until = min(self._last + QUIET, self._first + LONGEST)
+                    until = min(self._last + settings.storm_ends, self._first + settings.storm_lasts)
                     now = asyncio.get_running_loop().time()
                     if now >= until:
                         break
-                    await self._until(min(until, now + GRACE))
+                    await self._until(min(until, now + settings.storm_begins))
         except TimeoutError:
             pass
         self._poked.clear()

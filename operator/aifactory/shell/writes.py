@@ -23,15 +23,11 @@ from aifactory.shell.client import BUDGET, ApiError
 from aifactory.shell.failures import TOLD
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
+from aifactory.shell.settings import Settings
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-AT_ONCE: Final = 8  # writes under way; more made an API server on two cores no faster
-# A write without an answer takes seconds. Many objects may do that, through a webhook that hangs, and must
-# not stop the others; an API server that is away must not hold a cycle up for hours. So many end a stage.
-MOST_UNANSWERED: Final = 5
-AT_LEAST: Final = 0.25  # seconds of each stage, whatever is urgent: factories may change all the time
 _UNANSWERED: Final = (0, 429, 503, 504)
 _PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
 _TWO_BUDGETS: Final = 500  # what evicting a pod that two budgets cover is answered with
@@ -54,6 +50,7 @@ class Summary:
     refused: int = 0  # evictions
     failed: int = 0
     unanswered: int = 0  # of those that failed
+    after: float = 0.0  # seconds for which the API server wants to be left alone
     left_off: bool = False  # a user wants something new, it is time to say how far it has come, or to go on
     reasons: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)  # why, with all messages
 
@@ -81,7 +78,9 @@ class Writes:
         beat: Callable[[], None],
         memory: Memory,
         metrics: Metrics,
+        settings: Settings,
     ) -> None:
+        self._settings = settings
         self._leads = leads
         self._superseded, self._urgent = superseded, urgent
         self._beat = beat  # a sign of life with every write
@@ -100,9 +99,11 @@ class Writes:
         once. Raises Superseded then, and Cut where this process leads no more.
         """
         left, undone, untried = iter(items), list[T](), list[T]()
-        most = self.summary.unanswered + MOST_UNANSWERED
+        most = self.summary.unanswered + self._settings.unanswered_writes
         cut: Exception | None = None
-        urgently = None if until is None else asyncio.get_running_loop().time() + AT_LEAST
+        urgently = (
+            None if until is None else asyncio.get_running_loop().time() + self._settings.yields_at_once_after
+        )
 
         async def work() -> None:
             nonlocal cut
@@ -116,7 +117,7 @@ class Writes:
                     undone.append(item)
 
         # No task group: where one write ends the stage, those under way still come to their end.
-        await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+        await asyncio.gather(*(work() for _ in range(self._settings.writes_at_once)))
         if cut:
             raise cut
         self.summary.left_off |= bool(untried)
@@ -163,6 +164,7 @@ class Writes:
                 summary.reasons.setdefault(reason, []).append(error.message)
                 summary.failed += 1
                 summary.unanswered += error.status in _UNANSWERED
+                summary.after = max(summary.after, error.after)
                 outcome = "failed"
                 if retried and self._failures.failed(item, error.message, error.after) == TOLD:
                     self._say(item, error.message)

@@ -20,6 +20,7 @@ from cluster.manifests.base import (
 from cluster.operating import (
     LEASE,
     POOLS,
+    PROMPT,
     Operator,
     apply,
     delete_factory,
@@ -28,6 +29,7 @@ from cluster.operating import (
     guard,
     is_ready,
     nodes_of,
+    options,
     pool,
     read,
     settled,
@@ -57,9 +59,7 @@ def test_it_does_all_its_work_and_has_no_right_that_it_does_not_use(
     began = len(cluster.audit.read_text()) if cluster.audit else 0
     installed("delete", "lease", LEASE, f"--namespace={SYSTEM}", "--ignore-not-found")
     config = bound_kubeconfig(cluster, running, tmp_path / "kubeconfig")
-    operator = Operator(
-        config, tmp_path, "operator", "-v", f"--pod-uid={running[1]}", module="cluster.prompt"
-    )
+    operator = Operator(config, tmp_path, "operator", "-v", f"--pod-uid={running[1]}", *options(PROMPT))
     try:
         wait_until(operator.leads, f"it leads; its log is {operator.log}")
         work(installed, namespace)

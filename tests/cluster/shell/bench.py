@@ -11,7 +11,11 @@ from aifactory.shell.client import KubernetesClient
 from aifactory.shell.fingerprint import News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
+from aifactory.shell.settings import DEFAULTS
 from aifactory.shell.writes import Summary
+
+# However slow the machine, nothing gives way to a wish unless a test says when.
+PATIENT = DEFAULTS.model_copy(update={"yields_after": 600.0, "ordering": 600.0})
 
 
 async def carry_out(applier: Applier, plan: Plan, world: World, term: int) -> Summary:
@@ -33,6 +37,10 @@ class Bench:
     news: News
     wished: Callable[[], bool] = lambda: True  # whether a user wants something new
     urgent: Callable[[], bool] = lambda: False  # whether a limit may hang on it
+
+    def set(self, **settings: float) -> None:
+        """Have settings changed for what is applied from now on."""
+        vars(self.applier)["_settings"] = PATIENT.model_copy(update=settings)
 
     async def apply(self, *actions: Any, statuses: tuple[StatusWrite, ...] = ()) -> Summary:
         return await carry_out(

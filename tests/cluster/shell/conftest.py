@@ -11,7 +11,6 @@ from aifactory.api import names
 from aifactory.api.reading import parse_factory
 from aifactory.backends import Backend, drivers
 from aifactory.decide.world import World
-from aifactory.shell import apply as module
 from aifactory.shell.apply import Applier
 from aifactory.shell.client import FACTORY, KubernetesClient, configuration
 from aifactory.shell.fingerprint import News
@@ -20,11 +19,10 @@ from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.terms import Name
 from cluster.operating import delete_nodes, factory
-from cluster.shell.bench import Bench
+from cluster.shell.bench import PATIENT, Bench
 from controlplane import Cluster
 
 Kubectl = Callable[..., str]
-LONGEST = 600.0  # seconds: longer than a test lasts
 
 
 @pytest.fixture
@@ -52,11 +50,7 @@ def driver(client: KubernetesClient) -> Backend:
 
 
 @pytest.fixture
-async def bench(
-    client: KubernetesClient, site: str, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Bench]:
-    """However slow the machine, nothing gives way to a wish unless a test says when."""
-    monkeypatch.setattr(module, "PATIENCE", LONGEST)
+async def bench(client: KubernetesClient, site: str, kubectl: Kubectl) -> AsyncIterator[Bench]:
     name = f"test-{secrets.token_hex(4)}"
     leadership = Leadership(client, "default", name, Name("", "bench"))
     leading = asyncio.create_task(leadership.run())
@@ -72,6 +66,7 @@ async def bench(
         memory=memory,
         metrics=Metrics(),
         news=news,
+        settings=PATIENT,
         superseded=lambda: bool(made.wished()),
         urgent=lambda: bool(made.urgent()),
     )

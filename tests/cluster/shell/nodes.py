@@ -22,17 +22,12 @@ async def seen(driver: Backend, site: str) -> dict[int, Node]:
     return {node.stamp.slot.slot: node for node in nodes if node.stamp}
 
 
-async def made(write: Callable[[], Awaitable[None]]) -> int:
-    """Make a write as cycles do: once more where somebody else's came between what it read and it.
-
-    Returns how often that was so.
-    """
-    for refused in range(10):
+async def made(write: Callable[[], Awaitable[None]]) -> None:
+    """Make a write as cycles do: once more where somebody else's came between what it read and it."""
+    for _ in range(10):
         try:
-            await write()
+            return await write()
         except ApiError as error:
             if error.status != 409:
                 raise
-        else:
-            return refused
     raise AssertionError("somebody else writes all the time")

@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 
 from aifactory.shell import access
-from aifactory.shell.cache import Cache
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import KubernetesClient, configuration
 from aifactory.shell.service import Service
+from aifactory.shell.settings import Settings
 from cluster.operating import SYSTEM, Kubectl
 from controlplane.ports import free_port
 
@@ -23,8 +23,8 @@ ANYWHERE = "0.0.0.0"  # what it is asked to listen on, in a pod; the test lets i
 @pytest.fixture
 async def service(kubeconfig: Path) -> AsyncIterator[Service]:
     """What runs in the operator's process, with its own rights; no part of it is at work."""
-    client = CachingClient(await configuration(str(kubeconfig)), Cache())
-    yield Service(client, SYSTEM, "aifactory")
+    client = CachingClient(await configuration(str(kubeconfig)))
+    yield Service(client, SYSTEM, "aifactory", Settings())
     await client.close()
 
 

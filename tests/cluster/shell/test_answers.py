@@ -12,6 +12,7 @@ from kubernetes.aio.config import ConfigException
 
 from aifactory.backends.port import NODE, Kind
 from aifactory.shell.client import FACTORY, LEASE, ApiError, KubernetesClient, configuration
+from aifactory.shell.settings import Settings
 from cluster.faulty import HTML, Asked, Cut, Fault, Instead, Lost, Proxy, status
 from controlplane import Cluster
 from controlplane.ports import free_port
@@ -125,9 +126,9 @@ async def test_an_object_without_what_it_is_known_by_is_none(proxy: Proxy, throu
 
 
 async def test_a_list_that_expires_between_its_pages_is_asked_for_in_one(
-    proxy: Proxy, through: KubernetesClient, monkeypatch: pytest.MonkeyPatch
+    proxy: Proxy, through: KubernetesClient
 ) -> None:
-    monkeypatch.setattr("aifactory.shell.client.PAGE", 1)
+    through.settings = Settings(page_objects=1)
 
     def expired(asked: Asked) -> Fault | None:
         return status(410, "Expired") if "continue" in asked.query else None

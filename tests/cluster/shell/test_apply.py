@@ -1,6 +1,7 @@
 """Carrying out plans, on a real API server."""
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -13,14 +14,15 @@ from aifactory.api import names
 from aifactory.api.reading import parse_factory
 from aifactory.backends import Backend, drivers
 from aifactory.decide import decide
-from aifactory.decide.plan import Event, Evict, Plan, StatusWrite
+from aifactory.decide.plan import Cause, Drain, Event, Evict, Plan, StatusWrite
 from aifactory.decide.world import Pod, World
-from aifactory.shell import apply as module
+from aifactory.shell import objects as module
 from aifactory.shell.apply import Applier
 from aifactory.shell.client import FACTORY, ApiError, KubernetesClient
 from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.metrics import Metrics
-from aifactory.shell.writes import AT_ONCE, MOST_UNANSWERED, Cut
+from aifactory.shell.settings import DEFAULTS
+from aifactory.shell.writes import Cut
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
 from controlplane.ports import free_port
@@ -75,9 +77,9 @@ async def test_a_plan_of_an_earlier_term_is_never_carried_out(
 
 
 async def test_orders_that_take_long_let_the_statuses_have_their_turn(
-    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, driver: Backend, site: str
 ) -> None:
-    monkeypatch.setattr(module, "ORDERING", 0.0)
+    bench.set(ordering=0.0)
     status = StatusWrite("AIFactory", "", site, {"observedGeneration": 1})
     summary = await bench.apply(order(site), statuses=(status,))
     assert (summary.done, summary.left_off) == (1, True)
@@ -100,6 +102,18 @@ async def test_it_stops_before_the_next_write_when_it_leads_no_more(
         await bench.apply(*orders)
     # In the plan's order, up to the writes that were under way.
     assert sorted(await seen(driver, site)) == list(range(1, 21))
+
+
+async def test_what_is_decided_anew_half_way_goes_on_at_once_only_where_there_is_more_to_release(
+    bench: Bench, driver: Backend, site: str
+) -> None:
+    await bench.apply(order(site, 1), order(site, 2))
+    drains = [Drain(node, node.created, Cause.SPEC) for node in (await seen(driver, site)).values()]
+    for more in (False, True):
+        work = bench.applier.begin(bench.world, bench.leadership.term)
+        await work.release(Plan(actions=tuple(drains[:1])))
+        await work.act(Plan(actions=(replace(drains[0]), *drains[1:][:more])))
+        assert work.summary.left_off == more
 
 
 async def test_a_refused_eviction_is_remembered_until_it_is_asked_again(
@@ -154,6 +168,25 @@ async def test_a_status_that_is_already_there_is_not_written(bench: Bench, site:
     assert (await bench.apply(statuses=(status,))).done == 0
 
 
+async def test_what_statuses_should_be_is_read_beside_the_loop_and_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten thousand pools it takes seconds, and the Lease has to be renewed."""
+    read, beside = module._read, list[int]()
+
+    def noted(kind: str, status: Any) -> Any:
+        if threading.current_thread() is not threading.main_thread():
+            beside.append(id(status))
+        return read(kind, status)
+
+    monkeypatch.setattr(module, "_read", noted)
+    plan = decide(bench.world, bench.client.clock.now())
+    work = bench.applier.begin(bench.world, bench.leadership.term)
+    await work.act(plan)
+    await work.tell(plan)
+    assert beside == [id(write.status) for write in plan.statuses]
+
+
 async def test_an_event_that_comes_again_is_counted(bench: Bench, site: str, kubectl: Kubectl) -> None:
     event = Event("AIFactory", "", site, "OverLimit", "row-1: 10 W above its limit. " * 100, warning=True)
     fields = f"--field-selector=involvedObject.name={site}"
@@ -172,24 +205,24 @@ async def test_an_event_that_comes_again_is_counted(bench: Bench, site: str, kub
 
 
 async def test_a_long_plan_gives_way_to_a_new_wish_between_two_writes(
-    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, driver: Backend, site: str
 ) -> None:
     orders = [order(site, slot) for slot in range(1, 61)]
-    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    bench.set(yields_after=0.1)
     summary = await bench.apply(*orders)
     assert summary.left_off
     assert 0 < summary.done < 60
     assert sorted(await seen(driver, site)) == list(range(1, summary.done + 1))
     # In its patience every plan gets somewhere.
-    monkeypatch.setattr(module, "PATIENCE", 60)  # however busy the machine is
+    bench.set(yields_after=60)  # however busy the machine is
     rest = await bench.apply(*orders)
     assert (rest.left_off, rest.done, rest.passed_by) == (False, 60 - summary.done, summary.done)
 
 
 async def test_statuses_have_their_turn_however_often_somebody_wishes_for_something(
-    bench: Bench, site: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, site: str
 ) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.5)
+    bench.set(yields_after=0.5)
     orders = [order(site, slot) for slot in range(1, 1000)]
     status = StatusWrite("AIFactory", "", site, {"observedGeneration": 1, "nodes": 4})
     summary = await bench.apply(*orders, statuses=(status,))
@@ -239,10 +272,11 @@ async def test_a_server_that_is_away_is_not_asked_for_every_single_write(bench: 
         memory=bench.memory,
         metrics=Metrics(),
         news=News(),
+        settings=DEFAULTS,
     )
     orders = tuple(order(site, slot) for slot in range(1, 61))
     summary = await carry_out(applier, Plan(actions=orders), bench.world, bench.leadership.term)
     assert summary.done == 0
     assert summary.stuck
-    assert summary.unanswered < MOST_UNANSWERED + AT_ONCE
+    assert summary.unanswered < DEFAULTS.unanswered_writes + DEFAULTS.writes_at_once
     await away.close()

@@ -12,6 +12,7 @@ from aifactory.api import names
 from aifactory.backends.port import NODE, POD, Kind
 from aifactory.shell import client as module
 from aifactory.shell.client import FACTORY, ApiError, KubernetesClient, Unconfigured, configuration
+from aifactory.shell.settings import Settings
 from cluster.operating import factory, read
 from controlplane import wait_until
 from controlplane.ports import free_port
@@ -81,10 +82,8 @@ async def test_only_the_object_that_was_meant_is_deleted(client: KubernetesClien
     assert (await refusal(client.get(NODE, label))).status == 404
 
 
-async def test_a_list_has_everything_page_by_page(
-    client: KubernetesClient, label: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PAGE", 3)
+async def test_a_list_has_everything_page_by_page(client: KubernetesClient, label: str) -> None:
+    client.settings = Settings(page_objects=3)
     for i in range(10):
         await client.create(NODE, node(f"{label}-{i}", label))
     found = await client.read_all(NODE, lambda obj: obj, labels=label)
@@ -100,7 +99,7 @@ async def test_a_list_has_everything_page_by_page(
 async def test_a_page_is_bounded_by_its_bytes(
     client: KubernetesClient, label: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "PAGE_BYTES", 400_000)
+    client.settings = Settings(page_bytes=400_000)
     for i in range(8):
         fat = node(f"{label}-{i}", label)
         fat["metadata"]["annotations"]["fat"] = "x" * 150_000

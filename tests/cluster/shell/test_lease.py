@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,9 +31,15 @@ class Race:
         self.client = client
         self.kubectl = kubectl
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.renewals = Counter[str]()
 
     def join(self, identity: str) -> Leadership:
-        candidate = Leadership(self.client, "default", self.name, Name("", identity), lambda: self.now)
+        def renewed() -> None:
+            self.renewals[identity] += 1
+
+        candidate = Leadership(
+            self.client, "default", self.name, Name("", identity), clock=lambda: self.now, renewed=renewed
+        )
         self.tasks[identity] = asyncio.create_task(candidate.run())
         return candidate
 
@@ -100,6 +107,16 @@ async def test_one_of_many_candidates_leads(race: Race) -> None:
     await until(lambda: any(c.holds() for c in candidates))
     await some_tries(race, candidates[0])
     assert [c.identity for c in candidates if c.holds()] == [race.holder]
+
+
+async def test_whoever_leads_is_told_each_time_that_the_lease_was_renewed(race: Race) -> None:
+    first = race.join("first")
+    await taken(first)
+    second = race.join("second")
+    before = race.renewals["first"]
+    await until(lambda: race.renewals["first"] >= before + 3)
+    await some_tries(race, second)
+    assert race.renewals["second"] == 0
 
 
 async def test_a_leader_renews_as_long_as_it_lives(race: Race) -> None:

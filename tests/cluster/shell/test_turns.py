@@ -14,10 +14,8 @@ from aifactory.backends import Backend
 from aifactory.backends.port import NODE
 from aifactory.decide.plan import Cause, Drain, Event, Finalizer, Plan, Relabel, StatusWrite
 from aifactory.decide.world import World, key_of
-from aifactory.shell import apply as module
-from aifactory.shell import writes
 from aifactory.shell.client import FACTORY, POOL, ApiError
-from aifactory.shell.writes import AT_ONCE, MOST_UNANSWERED
+from aifactory.shell.settings import DEFAULTS
 from cluster.operating import a_namespace, pool
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
@@ -58,23 +56,21 @@ async def told(bench: Bench) -> set[str]:
     return {it["metadata"]["name"] for it in found if it["metadata"]["uid"] in mine and it.get("status")}
 
 
-async def test_a_tenant_with_one_pool_is_told_before_the_last_of_one_with_many(
-    crowded: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_tenant_with_one_pool_is_told_before_the_last_of_one_with_many(crowded: Bench) -> None:
     asked = count()
     crowded.wished = lambda: next(asked) >= MANY // 2
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    crowded.set(yields_after=0.0)
     summary = await crowded.apply(statuses=statuses(crowded.world))
     assert summary.left_off
     assert "late" in await told(crowded)
-    assert len(await told(crowded)) <= MANY // 2 + AT_ONCE
+    assert len(await told(crowded)) <= MANY // 2 + DEFAULTS.writes_at_once
 
 
 async def test_releases_wait_for_no_wish_and_for_no_finalizer(
-    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, driver: Backend, site: str
 ) -> None:
     await bench.apply(order(site, 1), order(site, 2))
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    bench.set(yields_after=0.0)
     drains = [
         Drain(node, bench.client.clock.now(), Cause.SPEC) for node in (await seen(driver, site)).values()
     ]
@@ -89,7 +85,7 @@ async def test_neither_orders_nor_upkeep_wait_for_all_of_the_other(
     bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch, few: str
 ) -> None:
     """A new version sets a label on a whole fleet, or somebody orders a whole fleet."""
-    many = 4 * AT_ONCE
+    many = 4 * DEFAULTS.writes_at_once
     await bench.apply(*(order(site, slot) for slot in range(1, many + 1)))
     nodes = list((await seen(driver, site)).values())
     changes = [Relabel(node, order(site, labels={"team": "nlp"}).wish) for node in nodes]
@@ -109,7 +105,7 @@ async def test_neither_orders_nor_upkeep_wait_for_all_of_the_other(
     monkeypatch.setattr(bench.client, "patch", patches)
     await bench.apply(*changes, *orders)
     assert made.count("orders") == len(orders)
-    assert few in made[: 2 * AT_ONCE]
+    assert few in made[: 2 * DEFAULTS.writes_at_once]
 
 
 async def test_what_was_unanswered_comes_last(crowded: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +134,7 @@ async def test_writes_that_are_never_answered_hold_up_no_other_stage(
     crowded: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch, first: str
 ) -> None:
     """As many as would keep a cycle busy for ever, behind a webhook that hangs."""
-    await crowded.apply(*(order(site, slot) for slot in range(1, 2 * AT_ONCE + 1)))
+    await crowded.apply(*(order(site, slot) for slot in range(1, 2 * DEFAULTS.writes_at_once + 1)))
     nodes = (await seen(driver, site)).values()
     asked, patch = list[str](), crowded.client.patch
 
@@ -156,7 +152,7 @@ async def test_writes_that_are_never_answered_hold_up_no_other_stage(
     summary = await crowded.apply(
         *(drains if first == "releases" else holds), order(site, 100), last, statuses=plan
     )
-    assert MOST_UNANSWERED <= len(asked) < MOST_UNANSWERED + AT_ONCE
+    assert DEFAULTS.unanswered_writes <= len(asked) < DEFAULTS.unanswered_writes + DEFAULTS.writes_at_once
     assert summary.left_off, "the others are tried at once"
     assert await told(crowded) == {it.name for it in plan}
     ordered = {slot for slot in await seen(driver, site) if slot >= 100}
@@ -177,24 +173,24 @@ async def test_what_is_known_is_told_before_reasons_are_sought_and_failures_are_
 
 
 async def test_orders_give_way_at_once_to_what_is_urgent_and_releases_do_not(
-    bench: Bench, driver: Backend, site: str, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, driver: Backend, site: str
 ) -> None:
     await bench.apply(order(site, 1), order(site, 2))
     nodes = await seen(driver, site)
     drains = [Drain(node, bench.client.clock.now(), Cause.SPEC) for node in nodes.values()]
     bench.urgent = lambda: True
-    monkeypatch.setattr(writes, "AT_LEAST", 0.0)
+    bench.set(yields_at_once_after=0.0)
     summary = await bench.apply(*drains, order(site, 3))
     assert {slot: it.unschedulable for slot, it in (await seen(driver, site)).items()} == {1: True, 2: True}
     assert summary.left_off
 
 
 async def test_who_has_a_place_is_told_so_among_another_ones_thousand_orders(
-    crowded: Bench, site: str, monkeypatch: pytest.MonkeyPatch
+    crowded: Bench, site: str
 ) -> None:
     asked = count()
     crowded.wished = lambda: next(asked) >= MANY
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    crowded.set(yields_after=0.0)
     orders = [order(site, slot) for slot in range(1, 1001)]
     summary = await crowded.apply(*orders, statuses=statuses(crowded.world))
     assert summary.left_off
@@ -203,12 +199,12 @@ async def test_who_has_a_place_is_told_so_among_another_ones_thousand_orders(
 
 @pytest.mark.parametrize("cut", [10, 100, 1000])
 async def test_what_a_status_tells_of_is_told_wherever_the_round_ends(
-    crowded: Bench, kubectl: Kubectl, monkeypatch: pytest.MonkeyPatch, cut: int
+    crowded: Bench, kubectl: Kubectl, cut: int
 ) -> None:
     """Each pool that has its status has its event, each once; and no other pool has one."""
     asked = count()
     crowded.wished = lambda: next(asked) >= cut
-    monkeypatch.setattr(module, "PATIENCE", 0.0)
+    crowded.set(yields_after=0.0)
     writes = statuses(crowded.world)
     events = tuple(Event(it.kind, it.namespace, it.name, "Placed", "It has a place.") for it in writes)
     await carry_out(
@@ -242,6 +238,7 @@ async def test_what_a_later_status_tells_of_is_told_too(crowded: Bench, kubectl:
         ]
         return Plan(statuses=tuple(writes), events=tuple(events))
 
+    crowded.set(yields_after=60)  # however busy the machine is
     work = crowded.applier.begin(crowded.world, crowded.leadership.term)
     await work.act(plan(8, "InsufficientPower"))
     await work.tell(plan(16, "InsufficientUnits"))

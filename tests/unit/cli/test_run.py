@@ -5,6 +5,9 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
+
+from aifactory.cli.app import app
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,16 @@ def test_what_arrays_run_on_is_logged_or_refused_at_the_start(value: str, says: 
     assert done.returncode == 1
     assert done.stderr.count(says) == 1
     assert ("no cluster is configured" in done.stderr) == (value == "numpy")
+
+
+@pytest.mark.parametrize(
+    ("setting", "says"),
+    [
+        ("solver_memory=70", "found 'solver_memory=70', allowed is SETTING=VALUE"),
+        ("solver_memory_percent=700", "found 'solver_memory_percent=700'"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_refused_at_the_start(setting: str, says: str) -> None:
+    done = CliRunner().invoke(app, ["run", "--set", "patience=3", "--set", setting], env={"COLUMNS": "200"})
+    assert done.exit_code == 2
+    assert says in done.output

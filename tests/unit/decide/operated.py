@@ -145,9 +145,10 @@ class Cluster(Simulator):
         """What it decides from now."""
         return Given(self.world(), self.now, adopted=self.adopted, **more)
 
-    def decide(self, placer: Placer = nothing_yet) -> Plan:
+    def decide(self, placer: Placer = nothing_yet, *, brief: bool = False) -> Plan:
         """What the operator would do now."""
-        plan, _ = report(begin(self.given(placer=placer, look=lambda _, nodes: self.world(nodes))))
+        given = self.given(placer=placer, look=lambda _, nodes: self.world(nodes), brief=brief)
+        plan, _ = report(begin(given))
         judge_plan(self, plan)
         return plan
 

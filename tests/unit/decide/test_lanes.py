@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from aifactory.decide.build import build
 from aifactory.decide.lanes import choose
-from aifactory.decide.placed import Asked, Placed, nothing_yet
-from aifactory.decide.plan import Drain, Order
+from aifactory.decide.placed import Asked, Placed, Placer, nothing_yet
+from aifactory.decide.plan import Drain, Order, Plan
 from aifactory_solver import certify, solve
 from unit.decide.build import boxes, factory, pool
 from unit.decide.fleets import SITES, some_factory, some_pool
@@ -21,6 +21,7 @@ DFW = factory("dfw", boxes=2, cubes=2)
 # The greedy engine gives the flexible pool its first system, which is the only one of the other pool.
 FLEXIBLE = pool("a/flexible", boxes(2), systems=("box", "cube"))
 LARGE = factory("dfw", boxes=200, quota=10_000)
+TIGHT = factory("dfw", boxes=12, quota=40)  # for four boxes
 BOUND = pool("b/bound", boxes(2), systems=("box",))
 
 
@@ -73,6 +74,104 @@ def test_who_waits_for_the_better_plan_is_told_nothing_yet() -> None:
     ordered(it)
     assert "conditions" not in it.statuses.get("a/flexible", {})
     assert it.says("dfw", "Certified") == "False: Solving"
+
+
+def long(asked: Asked) -> Placed:
+    return Placed(soon=True, within=40)
+
+
+def brief(it: Cluster, placer: Placer = nothing_yet) -> Plan:
+    """What is decided after a decision that took too long; it is carried out."""
+    plan = it.decide(placer, brief=True)
+    it.carry_out(plan)
+    it.tick()
+    return plan
+
+
+def test_where_a_better_plan_takes_long_who_has_nothing_says_that_it_is_being_computed() -> None:
+    it = cluster(DFW, FLEXIBLE, BOUND)
+    assert ordered(it, long) == set()
+    for path in ("a/flexible", "b/bound"):
+        assert it.says(path, "Ready") == it.says(path, "Placed") == "False: Planning"
+        assert (it.says(path, "Reconciling"), it.says(path, "Stalled")) == ("True: Planning", "")
+        assert "decided on after about 40 s" in it.tells(path, "Ready")
+        assert it.statuses[path]["waiting"]["reason"] == "Planning"
+    # The same is not said twice, and it is no event, nor is its end.
+    again = it.decide(long)
+    assert not it.writes(again)
+    assert not again.events
+    plan = it.decide(solved)
+    assert not plan.events
+    it.carry_out(plan)
+    for path in ("a/flexible", "b/bound"):
+        assert it.says(path, "Placed") == "True: Placed"
+        assert "waiting" not in it.statuses[path]
+
+
+def test_what_a_pool_was_told_is_not_taken_back_while_another_plan_is_being_computed() -> None:
+    train = pool("a/train", boxes(2), at_least=boxes(1))
+    it = cluster(TIGHT, train, pool("b/large", boxes(9)), pool("c/large", boxes(9))).settle()
+    said = it.says("b/large", "Ready")
+    assert said == "False: InsufficientPower"
+    it.edit("c/large", gpus=boxes(8)).edit("a/train", gpus=boxes(3))
+    ordered(it, long)
+    assert it.says("b/large", "Ready") == said
+    assert it.says("a/train", "Placed") == "True: PartlyPlaced"  # it holds something
+    assert it.says("c/large", "Ready") == "False: Planning"  # it wishes for something else
+    ordered(it, solved)
+    assert it.says("c/large", "Stalled") == "True: InsufficientPower"
+
+
+def test_who_is_not_placed_by_the_better_plan_says_why_and_not_that_it_is_being_computed() -> None:
+    it = cluster(TIGHT, pool("b/large", boxes(9)))
+    ordered(it, long)
+    assert it.says("b/large", "Reconciling") == "True: Planning"
+    ordered(it, solved)
+    assert (it.says("b/large", "Stalled"), it.says("b/large", "Reconciling")) == (
+        "True: InsufficientPower",
+        "",
+    )
+
+
+def test_a_brief_decision_places_nobody_by_itself_and_says_so() -> None:
+    it = cluster(LARGE, pool("a/train", boxes(2)))
+    for _ in range(3):
+        assert not [action for action in brief(it).actions if isinstance(action, Order)]
+    assert it.says("a/train", "Reconciling") == "True: Planning"
+    assert "after about" not in it.tells("a/train", "Ready")
+    brief(it, solved)
+    assert it.gpus("a/train") == (boxes(2),)
+    assert it.says("dfw", "Certified").startswith("True: ")
+
+
+def test_a_brief_decision_goes_on_with_what_was_adopted() -> None:
+    it = cluster(DFW, FLEXIBLE, BOUND)
+    it.carry_out(it.decide(solved), stop_after=3)
+    it.tick()
+    for _ in range(4):
+        brief(it)
+    assert it.gpus("a/flexible", "b/bound") == (boxes(2), boxes(2))
+
+
+def test_a_brief_decision_meets_a_lowered_limit_and_finds_another_place_for_who_loses_one() -> None:
+    it = cluster(factory("dfw", boxes=4), pool("a/train", boxes(4), at_least=boxes(1))).settle()
+    it.apply(pool("b/late", boxes(2), priority=1)).edit("dfw", quota=20)
+    assert sum(isinstance(action, Drain) for action in brief(it).actions) == 2
+    it = cluster(factory("dfw", boxes=4), factory("sjc", boxes=4), pool("a/train", boxes(2))).settle()
+    (site,) = {place.split("/")[0] for place in it.units("a/train")}
+    it.edit(site, drain=True)
+    assert {str(action.pool) for action in brief(it).actions if isinstance(action, Order)} == {"a/train"}
+
+
+def test_a_brief_decision_uses_no_plan_that_the_checker_refuses() -> None:
+    it = cluster(DFW, FLEXIBLE, BOUND)
+    asked = Asked(build(it.world()))
+    answer = solved(asked)
+    (solution,) = answer.solutions
+    spoilt = replace(solution, new_units=solution.new_units + 100)
+    choice = choose(asked, replace(answer, solutions=(spoilt,), asked=None), None, brief=True)
+    assert (choice.solution.new_units.size, choice.answer.certificate) == (0, None)
+    assert choice.answer.trouble
 
 
 def test_a_few_gpus_that_fit_are_given_at_once() -> None:

@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
+
 from aifactory.shell.worker import LENGTH
 from aifactory_solver import Certificate, Problem, Solution, certify, solve
 
@@ -34,6 +36,21 @@ def hang_certifying_once(problem: Problem, solution: Solution) -> Certificate:
     return certify(problem, solution)
 
 
+def hoard_at_first(problem: Problem) -> Solution:
+    """Takes more and more memory, in small pieces, while a file is not there."""
+    hoard = []
+    while not Path(os.environ[GATE]).exists():
+        hoard.append(bytes(2**14))
+    return solve(problem)
+
+
+def seize_at_first(problem: Problem) -> Solution:
+    """Takes more memory at once than any machine has, while a file is not there."""
+    if not Path(os.environ[GATE]).exists():
+        np.ones(2**40)
+    return solve(problem)
+
+
 def gated(problem: Problem) -> Solution:
     """Waits until somebody writes into the FIFO; who writes waits until this is called."""
     Path(os.environ[GATE]).read_bytes()
@@ -54,6 +71,18 @@ def chatty(problem: Problem) -> Solution:
 
 def die(*_: object) -> Solution:
     os._exit(7)
+
+
+def die_and_leave_a_mark(*_: object) -> Solution:
+    """Dies, and a file has one letter more."""
+    with Path(os.environ[GATE]).open("a") as marks:
+        marks.write("x")
+    os._exit(7)
+
+
+def abort(*_: object) -> Solution:
+    """Ends as what is no Python does that gets no memory."""
+    os.abort()
 
 
 def die_within_an_answer(*_: object) -> Solution:

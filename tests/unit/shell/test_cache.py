@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.shell import cache as module
 from aifactory.shell.cache import Cache, Listed
+from aifactory.shell.settings import Settings
 
 Object = dict[str, Any]
 
@@ -46,12 +46,16 @@ class Store:
         for uid, obj in self.objects.items():
             self.events[uid].append((obj, False, True))
 
-    async def list_all(self) -> Listed:
+    async def list_all(self, keep: Callable[[Object], Any]) -> Listed[Any]:
+        """Two pages of one snapshot; much may happen before each is there, and before anybody looks."""
         self.lists += 1
-        found = Listed(list(self.objects.values()), self.version)
+        objects, version, found = list(self.objects.values()), self.version, []
+        for page in (objects[: len(objects) // 2], objects[len(objects) // 2 :]):
+            self.during()
+            await asyncio.sleep(0)
+            found += [keep(obj) for obj in page]
         self.during()
-        await asyncio.sleep(0)
-        return found
+        return Listed(found, version)
 
     def said(self) -> dict[str, int]:
         return {uid: obj["says"] for uid, obj in self.objects.items()}
@@ -154,8 +158,42 @@ async def test_what_has_not_changed_is_neither_listed_nor_read_again() -> None:
     assert (store.lists, reads) == (2, ["n0", "n1", "n2", "n1"])
 
 
+async def test_each_object_is_read_as_it_is_told_and_not_all_at_once() -> None:
+    """A hundred thousand that were told meanwhile would hold up the loop, and fill the memory until then."""
+    store, cache, reads = Store(), Cache(), list[int]()
+
+    def remember(obj: Object) -> int:
+        reads.append(obj["says"])
+        return int(obj["says"])
+
+    await cache.read("Node", store.list_all, remember)
+    cache.told(store.put("n0"))
+    assert reads == [1]
+    cache.wrote(store.put("n1"))
+    assert reads == [1, 2]
+    assert await cache.read("Node", store.list_all, remember) == [1, 2]
+    assert reads == [1, 2]
+
+
+async def test_what_cannot_be_read_as_it_is_told_is_a_doubt() -> None:
+    store, cache = Store(), Cache()
+
+    def strict(obj: Object) -> int:
+        if obj["says"] == 2:
+            raise KeyError("spec")
+        return int(obj["says"])
+
+    store.put("n0")
+    assert await cache.read("Node", store.list_all, strict) == [1]
+    cache.told(store.put("n0"))
+    with pytest.raises(KeyError):  # as a LIST has it, too
+        await cache.read("Node", store.list_all, strict)
+    store.put("n0")
+    assert await cache.read("Node", store.list_all, strict) == [3]
+
+
 async def test_what_a_watch_has_missed_is_found_by_comparing_and_counted(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     store, cache, differences = Store(), Cache(), list[int]()
     cache.differs = differences.append
@@ -166,7 +204,7 @@ async def test_what_a_watch_has_missed_is_found_by_comparing_and_counted(
     store.drop("n2")
     store.events.clear()  # nobody tells of it
     assert (await read(store, cache)).keys() == {"n0", "n1", "n2"}
-    monkeypatch.setattr(module, "COMPARE", 0.0)
+    vars(cache)["_settings"] = Settings(compare=0)
     assert await read(store, cache) == store.said()
     assert differences == [2]
     assert "2 objects were not as the watch had told of them" in caplog.text

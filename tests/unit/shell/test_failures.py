@@ -8,10 +8,12 @@ from aifactory.api.reading import parse_pool
 from aifactory.backends.nodes import read_node
 from aifactory.decide.plan import Cause, Drain, Finalizer, Order, StatusWrite
 from aifactory.decide.world import Node, PoolKey, Slot, World, Written
-from aifactory.shell.failures import LONGEST_BACKOFF, REMEMBERED, Failures
+from aifactory.shell.failures import Failures
+from aifactory.shell.settings import DEFAULTS
 from unit.api.bad_objects import POOL
 from unit.shell.made import created, wish_of
 
+LONGEST = DEFAULTS.longest_backoff
 KEY = PoolKey("default", "pool")
 
 
@@ -24,7 +26,7 @@ class Rounds:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.failures = Failures(lambda: self.now)
+        self.failures = Failures(clock=lambda: self.now)
         self.world = World(pools=(parse_pool(POOL),), nodes=(read_node(created()),))
 
     def round(self, *items: object, fail: tuple[object, ...] = (), say: str = "no") -> list[object]:
@@ -42,7 +44,7 @@ class Rounds:
                 self.failures.done(item)
         return tried
 
-    def later(self, seconds: float = LONGEST_BACKOFF) -> None:
+    def later(self, seconds: float = LONGEST) -> None:
         self.now += seconds
 
 
@@ -62,7 +64,21 @@ def test_a_write_that_failed_waits_longer_each_time_and_up_to_a_minute() -> None
         assert it.failures.seconds == seconds
         it.later(seconds)
     assert all(2**n / 2 <= wait <= 2**n for n, wait in enumerate(waits[:6]))
-    assert all(LONGEST_BACKOFF / 2 <= wait <= LONGEST_BACKOFF for wait in waits[6:])
+    assert all(LONGEST / 2 <= wait <= LONGEST for wait in waits[6:])
+
+
+def test_many_that_fail_for_ever_are_tried_again_in_few_cycles() -> None:
+    """A hundred pools, say, whose statuses a webhook refuses: cycle does not follow cycle for that."""
+    it = Rounds()
+    many = [StatusWrite("GPUPool", f"team-{n % 7}", f"pool-{n}", {}) for n in range(100)]
+    began, cycles = it.now, 0
+    while it.now < began + 1200:
+        it.round(*many, fail=(*many,))
+        cycles += 1
+        seconds = it.failures.seconds
+        assert seconds
+        it.later(seconds)
+    assert cycles <= 1200 / (LONGEST / 4) + 4 * 7
 
 
 def test_a_server_that_wants_to_be_left_alone_is() -> None:
@@ -176,7 +192,7 @@ def test_a_slot_that_alone_is_refused_is_told_as_such(first: tuple[int, int]) ->
     it.round(order(3))
     assert [failure.slot for failure in it.failures.told()] == [order(1).wish.slot]
     # It is not shut for ever.
-    it.later(REMEMBERED + 1)
+    it.later(DEFAULTS.refusal_remembered + 1)
     it.round()
     assert it.failures.told() == ()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -14,10 +15,12 @@ import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
+from aifactory.decide.adopted import adopt
 from aifactory.decide.build import build
 from aifactory.decide.placed import Asked, Placed, Stopped
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
+from aifactory.shell.settings import Settings
 from aifactory_solver import solve
 from controlplane import wait_until
 from unit.decide.build import boxes, factory, pool
@@ -26,6 +29,7 @@ from unit.shell import solvers
 from unit.shell.children import children as children_of
 
 LONG = 120.0  # seconds that no test takes
+MEMORY = 512 * 2**20  # bytes that a solver may use; to be started takes a fifth of it
 Ask = Callable[..., Any]
 
 
@@ -47,12 +51,20 @@ class Questions:
 
     def __init__(self, **settings: Any) -> None:
         self.metrics = Metrics()
-        self.planner = Planner(self._wake, self.metrics, **{"patience": LONG, "limit": LONG} | settings)
-        self.wakes = 0
+        chosen = {name: settings.pop(name) for name in Settings.model_fields.keys() & settings.keys()}
+        at_leisure = {"patience": LONG, "solver_seconds": LONG}
+        self.planner = Planner(self._wake, self.metrics, Settings(**at_leisure | chosen), **settings)
+        self.wakes = self.wishes = 0
         self._woken = asyncio.Event()
 
-    def _wake(self) -> None:
+    def cut_off_after(self, seconds: float) -> None:
+        """Have what is asked from now on cut off after so long."""
+        known: Settings = vars(self.planner)["_settings"]
+        vars(self.planner)["_settings"] = known.model_copy(update={"solver_seconds": seconds})
+
+    def _wake(self, *, wish: bool = False) -> None:
         self.wakes += 1
+        self.wishes += wish
         self._woken.set()
 
     async def ask(self, what: Asked | None = None) -> Placed:
@@ -127,7 +139,7 @@ async def test_a_plan_wakes_the_loop_and_so_does_what_is_proved_about_it(made: M
     again = await it.proof()
     assert again.solutions is placed.solutions
     assert str(again.certificate) == "proved through priority 0 (100% of all wished GPUs)"
-    assert it.wakes == 2
+    assert (it.wakes, it.wishes) == (2, 1)  # nobody waits for a proof
     assert it.shown("aifactory_solve_seconds") > 0
 
 
@@ -165,7 +177,7 @@ async def test_things_as_they_would_be_are_answered_along(made: Make) -> None:
 
 async def test_a_solver_that_hangs_is_cut_off_and_the_next_question_is_tried(made: Make) -> None:
     it, before = made(solver=solvers.hang_with_one_pool), children()
-    vars(it.planner)["_limit"] = 4.0
+    it.cut_off_after(4.0)
     placed = await it.answer(asked(1))
     assert (placed.solutions, placed.soon) == ((), False)
     assert placed.trouble
@@ -173,7 +185,7 @@ async def test_a_solver_that_hangs_is_cut_off_and_the_next_question_is_tried(mad
     assert placed.trouble.message == "the solver was cut off after 4 s"
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverTimedOut"}') == 1
     assert await it.ask(asked(1)) == placed  # the same question is not tried again
-    vars(it.planner)["_limit"] = LONG
+    it.cut_off_after(LONG)
     assert (await it.answer(asked(2))).solutions
     assert len(children() - before) == 1  # of the one that hung nothing is left
     assert it.shown('aifactory_solves_cut_off_total{reason="SolverTimedOut"}') == 1
@@ -186,6 +198,7 @@ async def test_a_solver_that_hangs_is_cut_off_and_the_next_question_is_tried(mad
         (solvers.die_within_an_answer, "the solver's process ended with exit code 7"),
         (solvers.babble, "the solver's process gave no answer (UnpicklingError)"),
         (solvers.babble_without_end, "the solver's process gave no answer (ValueError)"),
+        (solvers.abort, "the solver's process was ended by SIGABRT, as where memory runs out"),
         (solvers.fail, "the solver failed (ArithmeticError: no way)"),
         (solvers.nothing, "the solver gave something else than a plan"),
         (solvers.floats, "the solver gave something else than a plan"),
@@ -207,6 +220,61 @@ async def test_a_solver_that_dies_or_answers_nonsense_is_given_up(
     assert children() == before
 
 
+async def test_a_solver_that_fails_again_and_again_is_not_started_for_every_change(
+    made: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = tmp_path / "started"
+    monkeypatch.setenv(solvers.GATE, str(started))
+    it = made(
+        solver=solvers.die_and_leave_a_mark, first_backoff=2 * LONG, longest_backoff=2 * LONG, patience=1
+    )
+    for pools in (1, 2):
+        assert (await it.answer(asked(pools))).trouble
+    await it.ask(asked(3))
+    while (await it.ask(asked(3))).soon:
+        await it.woken()
+    assert started.read_text() == "xx"
+
+
+@pytest.mark.parametrize("glutton", [solvers.hoard_at_first, solvers.seize_at_first])
+async def test_a_solver_that_needs_too_much_memory_fails_alone_and_the_next_question_is_tried(
+    made: Make, glutton: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    enough = tmp_path / "enough"
+    monkeypatch.setenv(solvers.GATE, str(enough))
+    monkeypatch.setattr("aifactory.shell.planner.memory", lambda: 2 * MEMORY)
+    it, before = made(solver=glutton, solver_memory_percent=50), children()
+    placed = await it.answer(asked(1))
+    assert (placed.solutions, placed.soon) == ((), False)
+    assert placed.trouble
+    says = f"the solver's process needs more than the {MEMORY // 2**20} MiB of memory that it may use"
+    assert (placed.trouble.reason, placed.trouble.message) == (Stopped.FAILED, says)
+    enough.touch()
+    assert (await it.answer(asked(2))).solutions
+    assert len(children() - before) == 1
+
+
+async def test_a_question_for_which_there_is_no_room_says_so(made: Make) -> None:
+    it, before = made(), children()
+    await it.proof(asked(1))
+    (solver,) = children() - before
+    resource.prlimit(solver, resource.RLIMIT_DATA, (0, 0))
+    large = asked(2)
+    vars(large.case.problem)["allowed"] = np.zeros((2, 2**24), dtype=np.bool_)
+    placed = await it.answer(large)
+    assert placed.trouble
+    assert "MiB of memory that it may use" in placed.trouble.message
+    assert (await it.answer(asked(3))).solutions
+
+
+async def test_the_kernel_would_take_the_solver_first(made: Make) -> None:
+    it, before = made(), children()
+    await it.answer()
+    (solver,) = children() - before
+    said = await asyncio.to_thread(Path(f"/proc/{solver}/oom_score_adj").read_text)
+    assert int(said) == 1000
+
+
 async def test_a_bug_in_asking_makes_nobody_wait_for_ever(
     made: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -222,7 +290,7 @@ async def test_a_bug_in_asking_makes_nobody_wait_for_ever(
 
 
 async def test_an_answer_that_stops_in_the_middle_is_cut_off(made: Make) -> None:
-    placed = await made(solver=solvers.hang_within_an_answer, limit=1.0).answer()
+    placed = await made(solver=solvers.hang_within_an_answer, solver_seconds=1.0).answer()
     assert placed.trouble
     assert placed.trouble.reason == Stopped.TIMED_OUT
 
@@ -242,7 +310,7 @@ async def test_a_plan_stays_in_use_if_nothing_can_be_proved_about_it(
     it = made(certifier=certifier)
     if reason is Stopped.TIMED_OUT:
         await it.proof()  # a process that is warm answers in time on a busy machine, too
-        vars(it.planner)["_limit"] = 4.0
+        it.cut_off_after(4.0)
     placed = await it.answer(asked(1))
     assert placed.solutions
     then = await it.proof(asked(1))
@@ -328,6 +396,24 @@ async def test_the_wait_counts_from_the_first_question_that_is_still_open(made: 
     assert (await it.answer(asked(1))).solutions
 
 
+async def test_what_an_earlier_answer_means_is_worked_out_by_who_asks_and_not_in_the_loop(
+    made: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of ten thousand pools it takes a while, and the Lease has to be renewed."""
+    threads = list[threading.Thread]()
+
+    def noted(*what: Any) -> Any:
+        threads.append(threading.current_thread())
+        return adopt(*what)
+
+    monkeypatch.setattr("aifactory.decide.placed.adopt", noted)
+    it = made()
+    await it.proof(asked(1))
+    assert (await it.ask(asked(2))).means
+    assert threads
+    assert threading.current_thread() not in threads
+
+
 async def test_what_is_printed_gets_not_between_the_answers(made: Make) -> None:
     assert (await made(solver=solvers.chatty).answer()).solutions
 
@@ -353,10 +439,11 @@ def test_it_ends_with_the_operator_even_if_that_was_killed() -> None:
         "import asyncio, os, signal\n"
         "from aifactory.shell.metrics import Metrics\n"
         "from aifactory.shell.planner import Planner\n"
+        "from aifactory.shell.settings import Settings\n"
         "from unit.shell import solvers\n"
         "from unit.shell.test_planner import asked, children\n"
         "async def main():\n"
-        "    planner = Planner(print, Metrics(), solver=solvers.hang)\n"
+        "    planner = Planner(lambda **_: None, Metrics(), Settings(), solver=solvers.hang)\n"
         "    await asyncio.to_thread(planner.place, asked())\n"
         "    while not children():\n"
         "        await asyncio.sleep(0)\n"
