@@ -1,10 +1,11 @@
 """A real Kubernetes control plane on loopback, for the tests and the demo: see `open_cluster`."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .binaries import FILES, built, found, needed
 from .client import KubectlError, kubectl
@@ -12,8 +13,8 @@ from .cluster import FEATURES, Cluster, RefusedError, UnavailableError
 from .existing import existing_cluster
 from .kind import check_engine, kind_cluster
 from .kubeconfig import service_account_kubeconfig
-from .local import kwok_beside, local_cluster
-from .processes import ProcessError
+from .local import karpenter_beside, kwok_beside, local_cluster
+from .processes import Process, ProcessError
 from .progress import Lines, OnProgress, Progress, ignore
 from .waiting import wait_until
 
@@ -27,6 +28,7 @@ __all__ = [
     "Progress",
     "RefusedError",
     "UnavailableError",
+    "karpenter",
     "kubectl",
     "open_cluster",
     "prepare",
@@ -66,6 +68,19 @@ def open_cluster(
         else:
             raise UnavailableError("there is no cluster to be had:\n" + "\n".join(f"- {x}" for x in reasons))
         yield stack.enter_context(_completed(cluster, features, on_progress))
+
+
+@contextmanager
+def karpenter(
+    cluster: Cluster, instance_types: Sequence[Mapping[str, Any]], on_progress: OnProgress = ignore
+) -> Iterator[Process]:
+    """Run Karpenter beside a cluster with kwok; it makes simulated nodes of these instance types.
+
+    It is built for the first who asks, which takes minutes: `on_progress` tells how far it is. Raises
+    UnavailableError where it cannot be built, ProcessError where it does not start.
+    """
+    with karpenter_beside(built(FILES["karpenter"], on_progress), cluster.kubeconfig, instance_types) as it:
+        yield it
 
 
 def prepare(on_progress: OnProgress = ignore) -> None:
