@@ -24,6 +24,7 @@ __all__ = [
     "KubectlError",
     "Lines",
     "OnProgress",
+    "Process",
     "ProcessError",
     "Progress",
     "RefusedError",
@@ -32,6 +33,7 @@ __all__ = [
     "kubectl",
     "open_cluster",
     "prepare",
+    "prepare_karpenter",
     "service_account_kubeconfig",
     "wait_until",
 ]
@@ -94,6 +96,11 @@ def prepare(on_progress: OnProgress = ignore) -> None:
             check_engine()
         except UnavailableError:
             built(needed(FEATURES), on_progress)
+
+
+def prepare_karpenter(on_progress: OnProgress = ignore) -> None:
+    """Build beforehand what `karpenter` would."""
+    built(FILES["karpenter"], on_progress)
 
 
 @contextmanager

@@ -201,6 +201,7 @@ class _Nodes:
 
 
 def _look(node: Node) -> ClaimLook:
-    look = node.look
-    assert isinstance(look, ClaimLook)
-    return look
+    """Raises ApiError for a node that another backend made, before its factory's spec was changed."""
+    if not isinstance(node.look, ClaimLook):
+        raise ApiError(422, "OtherBackend", f"{node.name} is not Karpenter's; another backend made it")
+    return node.look

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from aifactory.api.backend import Backend
 from aifactory.backends import Mandate
 from aifactory.backends.claims import claim_body
 from cluster.machines import CLAIMS, backend
-from cluster.operating import Kubectl, Object
+from cluster.operating import Kubectl, Object, installed
 from cluster.shell.nodes import order
-from controlplane import Process
+from controlplane import Cluster, Process
 
 Claim = Callable[..., Object]
 
@@ -23,6 +24,16 @@ Claim = Callable[..., Object]
 def site() -> str:
     """The name of a factory of the test's own. Nobody needs the object here."""
     return f"test-{secrets.token_hex(4)}"
+
+
+@pytest.fixture(scope="module")
+def kubeconfig(
+    cluster: Cluster, kubectl: Kubectl, karpenter: Process, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A kubeconfig with the operator's own rights, and those on NodeClaims, under its policies."""
+    with installed(cluster, kubectl, tmp_path_factory.mktemp("operator"), "karpenter") as path:
+        yield path
+        kubectl("delete", CLAIMS, f"--selector={names.LABEL_FACTORY}", "--wait=false")
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ async def test_all_is_seen(
     assert [n.factory for n in world.nodes if n.factory == site] == [site]
     assert world.unknown == frozenset()
     assert not world.resources_going
-    assert world.backends == {"kwok"}
+    assert world.backends == {"kwok", "karpenter"}
 
 
 async def test_what_no_decision_needs_is_not_kept(
