@@ -137,6 +137,9 @@ def log_to_stderr(*, as_json: bool, verbose: bool) -> None:
     kopf.configure(verbose=verbose, log_format=kopf.LogFormat.JSON if as_json else kopf.LogFormat.FULL)
     # A line or two for each event of each node: they would drown our own.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # It warns of what is not served, and a cluster need not have Karpenter. What must be there we look for.
+    unserved = logging.getLogger("kopf._core.reactor.observation")
+    unserved.addFilter(lambda record: KARPENTER[-1] not in record.getMessage())
 
 
 class Login:

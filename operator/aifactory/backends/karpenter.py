@@ -40,6 +40,7 @@ class Karpenter:
         self._client = client
         self._brake = Brake()
         self._node_names: dict[str, str] = {}  # of the Nodes that were seen last, by slot
+        self._joined: dict[str, tuple[Claim, Seen | None, Node]] = {}  # by uid: most are as they were
 
     async def observe(self) -> Mapping[str, Sequence[Node]]:
         """All NodeClaims of ours with their Nodes, and those that bear the name of a slot, by factory.
@@ -50,14 +51,18 @@ class Karpenter:
         seen = await self._client.read_all(NODE, read_seen, labels=names.LABEL_FACTORY)
         nodes = _Nodes(it for it in seen if it.by_karpenter)
         self._brake.look(ours)
-        self._node_names = {}
+        self._node_names, before, self._joined = {}, self._joined, {}
         found: defaultdict[str, list[Node]] = defaultdict(list)
         for claim in ours:
             its = nodes.take(claim) or await self._unlabelled(claim)
             self._node_names[claim.name] = its.node.name if its else claim.node_name
-            node = joined(claim, its)
+            was = before.get(claim.uid)
+            node = was[2] if was and was[0] is claim and was[1] is its else joined(claim, its)
+            self._joined[claim.uid] = (claim, its, node)
             found[node.factory].append(node)
-        for node in [joined(claim, None) for claim in others] + await self._left(nodes.rest()):
+        # One that somebody took our label from has still its Node.
+        rest = [joined(claim, nodes.take(claim) if claim.look.ours else None) for claim in others]
+        for node in rest + await self._left(nodes.rest()):
             found[node.factory].append(node)
         return found
 

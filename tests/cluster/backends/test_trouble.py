@@ -80,9 +80,8 @@ async def test_what_somebody_takes_our_labels_from_still_counts(
     await driver.create(bed.order(site), LEADER)
     name = (await up(driver, site, 1))[1].name
     kubectl("label", bed.kind, name, f"{names.LABEL_FACTORY}-")
-    counted = (await driver.observe())[site]
-    assert name in {node.name for node in counted}
-    assert max(node.unit_watts for node in counted) == 10_200
+    (counted,) = (await driver.observe())[site]
+    assert (counted.name, counted.unit_watts, counted.ours) == (name, 10_200, True)
     kubectl("label", bed.kind, name, f"{names.LABEL_FACTORY}={site}")
     assert (await seen(driver, site))[1].name == name
 
