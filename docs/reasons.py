@@ -437,7 +437,7 @@ WORDS: Final = frozenset(
         *("Standing", "Leaving", "Held", "Spec", "Slots"),
         *("Order", "Release", "Update", "Status", "Finalizer"),
         *("Training", "Inference", "DataProcessing"),
-        *("NoSchedule", "NoExecute", "Numbers"),
+        *("NoExecute", "Numbers"),
         *("Domain", "Fabric", "Factory", "None", "Rack", "Gross"),
     }
 )
