@@ -243,8 +243,8 @@ what [the site grants](../explanation/deciding.md#what-a-site-grants). A simulat
 `topology.kubernetes.io/zone` (the factory), `topology.kubernetes.io/region` (`spec.region`, if given) and
 `kubernetes.io/hostname` (its name), too; on a machine these are the cloud's.
 
-With [Karpenter](../how-to/karpenter.md) all of this stands on a NodeClaim of that name, and on its Node, which
-has a name of its own.
+With [Karpenter](../how-to/karpenter.md) all of this stands on a NodeClaim of that name, and on its Node,
+which has a name of its own.
 """
 
 
