@@ -301,8 +301,8 @@ def pool(name: str, namespace: str, gpus: int, factory: str, **spec: Any) -> Obj
     }
 
 
-def guard(kubectl: Kubectl, namespace: str, node: str) -> None:
-    """Put a pod on a node that its budget lets nobody evict."""
+def guard(kubectl: Kubectl, namespace: str, node: str, *, tolerant: bool = True) -> None:
+    """Put a pod on a node that its budget lets nobody evict; it tolerates everything, or nothing."""
     labels = {"app": "trainer"}
     budget = {
         "apiVersion": "policy/v1",
@@ -316,7 +316,7 @@ def guard(kubectl: Kubectl, namespace: str, node: str) -> None:
         "metadata": {"name": "trainer", "namespace": namespace, "labels": labels},
         "spec": {
             "nodeName": node,
-            "tolerations": [{"operator": "Exists"}],
+            "tolerations": [{"operator": "Exists"}] if tolerant else [],
             "containers": [{"name": "main", "image": "none"}],
         },
     }

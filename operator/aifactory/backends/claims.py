@@ -117,7 +117,7 @@ def joined(claim: Claim, seen: Seen | None) -> Node:
     return replace(
         whole,
         # What came up after its drain began was never cordoned, so nobody can have uncordoned it.
-        unschedulable=whole.unschedulable or (since is not None and (node is None or node.created >= since)),
+        unschedulable=whole.unschedulable or (since is not None and (node is None or node.created > since)),
         out_of_service=whole.out_of_service or (look is not None and look.out_of_service),
         look=its,
     )

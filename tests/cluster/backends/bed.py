@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
 from aifactory.backends import Backend
@@ -38,6 +39,11 @@ class Bed(Protocol):
         """The name of the Kubernetes Node that stands for a node that is up."""
 
 
+def now() -> datetime:
+    """The time, as a cluster tells it: to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
 async def seen(driver: Backend, site: str) -> Mapping[int, Node]:
     """The nodes of a factory by slot."""
     nodes = (await driver.observe()).get(site, ())
@@ -67,9 +73,9 @@ async def up(driver: Backend, site: str, *slots: int) -> Mapping[int, Node]:
 async def gone(driver: Backend, site: str, *slots: int) -> Mapping[int, Node]:
     """Wait until nothing stands in these slots any more, and return what is left."""
 
-    async def left() -> tuple[Mapping[int, Node]] | None:
+    async def left() -> list[Mapping[int, Node]]:
         nodes = await seen(driver, site)
-        return (nodes,) if not set(slots) & nodes.keys() else None
+        return [] if set(slots) & nodes.keys() else [nodes]
 
     (nodes,) = await until(left, f"slots {slots} are empty")
     return nodes

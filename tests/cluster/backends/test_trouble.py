@@ -1,7 +1,6 @@
 """What every driver keeps when something goes wrong: others meddle, answers are lost, the process dies."""
 
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -16,12 +15,11 @@ from aifactory.backends.port import ApiError
 from aifactory.decide.plan import CallOff, Cause, Delete, Drain, Hold, Relabel
 from aifactory.decide.world import Node, NodeWish, Taint
 from aifactory.shell.client import KubernetesClient, configuration
-from cluster.backends.bed import Bed, gone, made, seen, up
+from cluster.backends.bed import Bed, gone, made, now, seen, up
 from cluster.faulty import Asked, Cut, Fault, Lost, Proxy, status
 from cluster.operating import Kubectl
 
 LEADER = Mandate("leader-1", 3)
-NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 DOWN = status(503, "ServiceUnavailable")
 Write = Callable[[Backend, Node], Awaitable[None]]
 
@@ -148,7 +146,7 @@ def steps(wish: NodeWish) -> Iterator[tuple[str, list[Write]]]:
     """What is done with a node, each after what has to come before it; `wish` is what a relabel brings."""
 
     async def drain(driver: Backend, node: Node) -> None:
-        await driver.drain(Drain(node, NOW, Cause.SPEC))
+        await driver.drain(Drain(node, now(), Cause.SPEC))
 
     async def call_off(driver: Backend, node: Node) -> None:
         await driver.call_off(CallOff(node))

@@ -115,7 +115,7 @@ def test_it_stays_until_its_machine_is_gone_whatever_holds_that_up(
 ) -> None:
     name = create(kubectl, claim())
     node = machine_of(kubectl, name)["metadata"]["name"]
-    guard(kubectl, namespace, node)
+    guard(kubectl, namespace, node, tolerant=False)
     kubectl("delete", CLAIMS, name, "--wait=false")
 
     def held_up() -> bool:
@@ -142,7 +142,7 @@ def test_its_grace_period_ends_what_a_budget_holds_up(
     kubectl: Kubectl, claim: Claim, site: str, namespace: str
 ) -> None:
     name = create(kubectl, claim(drain_seconds=1))
-    guard(kubectl, namespace, machine_of(kubectl, name)["metadata"]["name"])
+    guard(kubectl, namespace, machine_of(kubectl, name)["metadata"]["name"], tolerant=False)
     kubectl("delete", CLAIMS, name, "--wait=false")
     wait_until(lambda: not claims_in(kubectl, site), "it is gone although the budget stands")
     assert get(kubectl, "pods", f"--namespace={namespace}") == []
@@ -152,8 +152,18 @@ def test_pods_that_had_their_time_are_not_waited_for(
     kubectl: Kubectl, claim: Claim, site: str, namespace: str
 ) -> None:
     name = create(kubectl, claim(drain_seconds=3600))
-    guard(kubectl, namespace, machine_of(kubectl, name)["metadata"]["name"])
+    guard(kubectl, namespace, machine_of(kubectl, name)["metadata"]["name"], tolerant=False)
     kubectl("annotate", CLAIMS, name, f"{PODS_UNTIL}=2026-11-24T09:00:00+00:00")
+    kubectl("delete", CLAIMS, name, "--wait=false")
+    wait_until(lambda: not claims_in(kubectl, site), "it is gone although the budget stands")
+
+
+def test_pods_that_tolerate_everything_go_with_their_machine(
+    kubectl: Kubectl, claim: Claim, site: str, namespace: str
+) -> None:
+    """Karpenter leaves alone what tolerates its own taint: so the operator asks all pods to leave, before."""
+    name = create(kubectl, claim(drain_seconds=3600))
+    guard(kubectl, namespace, machine_of(kubectl, name)["metadata"]["name"], tolerant=True)
     kubectl("delete", CLAIMS, name, "--wait=false")
     wait_until(lambda: not claims_in(kubectl, site), "it is gone although the budget stands")
 
@@ -218,7 +228,7 @@ def wanting(name: str, labels: dict[str, str]) -> dict[str, Any]:
             "nodeSelector": {"karpenter.sh/nodepool": name},
             "tolerations": [{"operator": "Exists"}],
             "containers": [
-                {"name": "main", "image": "none", "resources": {"requests": {"nvidia.com/gpu": "1"}}}
+                {"name": "main", "image": "none", "resources": {"limits": {"nvidia.com/gpu": "1"}}}
             ],
         },
     }

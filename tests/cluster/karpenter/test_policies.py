@@ -98,7 +98,7 @@ def test_it_orders_what_its_driver_makes_and_no_other(
 
 def test_of_its_own_it_changes_labels_and_notes_alone(installed: Kubectl, own: str) -> None:
     write = partial(patch, installed, CLAIMS, own)
-    for meta in (
+    changes: tuple[Object, ...] = (
         {"labels": {names.LABEL_FACTORY: "elsewhere"}},
         {"labels": {names.LABEL_FACTORY: None}},
         {"labels": {"karpenter.sh/nodepool": "x"}},
@@ -106,7 +106,8 @@ def test_of_its_own_it_changes_labels_and_notes_alone(installed: Kubectl, own: s
         {"annotations": {"example.com/x": "y"}},
         {"finalizers": []},
         {"ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "x", "uid": "y"}]},
-    ):
+    )
+    for meta in changes:
         refused("own-claims", partial(write, {"metadata": meta}, *AS_OPERATOR))
     said = {"labels": {"team": "nlp", names.LABEL_POOL: None}, "annotations": {PODS_UNTIL: "x"}}
     write({"metadata": said}, *AS_OPERATOR)

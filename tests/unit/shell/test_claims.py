@@ -130,7 +130,7 @@ def test_either_can_be_marked_as_broken(which: str) -> None:
     assert whole(obj, node).out_of_service
 
 
-def drained(node: Node, obj: dict[str, Any]) -> dict[str, Any]:
+def drained(node: Node, obj: dict[str, Any]) -> Any:
     return merged(obj, drain_patch(Drain(node, SINCE, Cause.SPEC)))
 
 
