@@ -1,26 +1,35 @@
 """Orders that Karpenter gives up at once are not repeated at once.
 
 Where there is no capacity, or the node class is not ready, it deletes a NodeClaim before anything is
-launched. Its slot is free again then, and would be ordered again within a second, for ever.
+launched. Its slot is free again then, and all would be ordered again within a second, for ever. What one site
+lacks of one system, it lacks for each slot: so there one order at a time shows whether it is still so.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 from aifactory.api import names
 from aifactory.backends.claims import Claim
 from aifactory.backends.port import ApiError
 
-FIRST: Final = 2.0  # seconds after which a slot is ordered again, then twice as long each time
+FIRST: Final = 4.0  # seconds after which it is tried again, then twice as long each time
 LONGEST: Final = 120.0
 
 
+class Machines(NamedTuple):
+    """What is had or lacked as a whole: the machines of one system in one factory."""
+
+    factory: str
+    system: str
+
+
 @dataclass
-class _GivenUp:
-    times: int = 0
-    until: float = 0.0
+class _Known:
+    coming: dict[str, str] = field(default_factory=dict)  # uid by name, of those that wait for a machine
+    given_up: int = 0  # times in a row
+    until: float = 0.0  # not to be tried before
 
 
 class Brake:
@@ -28,36 +37,43 @@ class Brake:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._coming: dict[str, str] = {}  # uid by name, of those that nothing was launched for yet
-        self._given_up: dict[str, _GivenUp] = {}
+        self._known: dict[Machines, _Known] = {}
 
     def ordered(self, claim: Claim) -> None:
         """One was ordered."""
-        self._coming[claim.name] = claim.uid
+        self._known.setdefault(machines_of(claim.look.labels), _Known()).coming[claim.name] = claim.uid
 
     def look(self, claims: Iterable[Claim]) -> None:
         """These are there now."""
-        present = {claim.name: claim for claim in claims}
-        for name, uid in self._coming.items():
-            if name not in present or present[name].uid != uid:
-                it = self._given_up.setdefault(name, _GivenUp())
-                it.times += 1
-                it.until = self._clock() + min(LONGEST, FIRST * 2.0 ** min(it.times - 1, 30))
-        self._coming = {claim.name: claim.uid for claim in claims if _waits(claim)}
+        present = {claim.uid: claim for claim in claims}
+        for it in self._known.values():
+            if any(uid in present and present[uid].provider_id for uid in it.coming.values()):
+                it.given_up, it.until = 0, 0.0
+            if any(uid not in present for uid in it.coming.values()):
+                it.given_up += 1
+                it.until = self._clock() + min(LONGEST, FIRST * 2.0 ** min(it.given_up - 1, 30))
+            it.coming = {}
         for claim in present.values():
-            if claim.provider_id:
-                self._given_up.pop(claim.name, None)
+            if _waits(claim):
+                self.ordered(claim)
+        self._known = {key: it for key, it in self._known.items() if it.coming or it.given_up}
 
-    def check(self, name: str) -> None:
-        """Raise ApiError where it is too early to order a slot again."""
-        it = self._given_up.get(name)
-        if it is None or (left := it.until - self._clock()) <= 0:
+    def check(self, labels: Mapping[str, str]) -> None:
+        """Raise ApiError where it is too early for an order with these labels."""
+        wanted = machines_of(labels)
+        it = self._known.get(wanted)
+        if it is None or not it.given_up or (self._clock() >= it.until and not it.coming):
             return
         said = (
-            f"Karpenter gave NodeClaim {name} up before a machine was launched, {it.times} times in a row: "
-            "there is no capacity, or the node class is not ready; its events say more"
+            f"Karpenter gives NodeClaims for {wanted.system} in {wanted.factory} up before a machine is "
+            "launched: there is no capacity, or the node class is not ready. Their events say which"
         )
-        raise ApiError(422, "GivenUp", said, left)
+        raise ApiError(422, "GivenUp", said)
+
+
+def machines_of(labels: Mapping[str, str]) -> Machines:
+    """What a NodeClaim with these labels asks for."""
+    return Machines(labels.get(names.LABEL_FACTORY, ""), labels.get(names.LABEL_SYSTEM, ""))
 
 
 def _waits(claim: Claim) -> bool:

@@ -114,7 +114,7 @@ class Karpenter:
     async def create(self, order: Order, mandate: Mandate) -> Node:
         """Create a NodeClaim, by POST: a name that is taken answers 409."""
         body = claim_body(order.wish, mandate)
-        self._brake.check(body["metadata"]["name"])
+        self._brake.check(body["metadata"]["labels"])
         claim = read_claim(await self._client.create(NODE_CLAIM, body))
         self._brake.ordered(claim)
         return joined(claim, None)

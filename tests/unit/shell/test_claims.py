@@ -1,6 +1,7 @@
 """NodeClaims: their bodies and patches, how one is joined with its Node, and when an order has to wait."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -208,44 +209,70 @@ class Clock:
 
 
 def coming(uid: str = "u", **more: Any) -> Claim:
-    return read_claim(claim())._replace(uid=uid, **more)
+    return read_claim(claim())._replace(name=uid, uid=uid, **more)
 
 
-def waits(brake: Brake) -> float:
+LABELS = read_claim(claim()).look.labels
+
+
+def held(brake: Brake, labels: Mapping[str, str] = LABELS) -> bool:
+    """Whether an order has to wait."""
     try:
-        brake.check(WISH.slot.node_name)
-    except ApiError as error:
-        return error.after
-    return 0.0
+        brake.check(labels)
+    except ApiError:
+        return True
+    return False
 
 
 def test_what_is_given_up_at_once_is_ordered_ever_more_slowly() -> None:
     clock = Clock()
-    brake, last = Brake(clock), 0.0
+    brake = Brake(clock)
     for attempt in range(10):
-        assert not waits(brake)
+        assert not held(brake)
         brake.ordered(coming(str(attempt)))
         brake.look([])
-        assert waits(brake) == min(LONGEST, FIRST * 2**attempt)
-        assert waits(brake) >= last
-        last = waits(brake)
-        clock.now += last
+        pause = min(LONGEST, FIRST * 2**attempt)
+        clock.now += pause - 0.5
+        assert held(brake)
+        clock.now += 0.5
 
 
-def test_one_that_got_its_machine_is_ordered_again_at_once() -> None:
+def test_whether_it_is_still_so_one_order_at_a_time_shows() -> None:
+    clock = Clock()
+    brake = Brake(clock)
+    brake.ordered(coming("1"))
+    brake.look([])
+    clock.now += LONGEST
+    assert not held(brake)
+    brake.ordered(coming("2"))
+    assert held(brake)
+    brake.look([coming("2")])
+    assert held(brake)
+    brake.look([coming("2", provider_id="cloud://i-1")])
+    assert not held(brake)
+
+
+def test_others_are_not_held_up() -> None:
     brake = Brake(Clock())
-    brake.ordered(coming())
+    brake.ordered(coming("1"))
     brake.look([])
-    assert waits(brake)
-    brake.look([coming("other", provider_id="cloud://i-1")])
+    for key in (names.LABEL_FACTORY, names.LABEL_SYSTEM):
+        assert not held(brake, {**LABELS, key: "other"})
+    assert held(brake, {**LABELS, names.LABEL_POOL: "other"})
+
+
+def test_one_that_got_its_machine_and_is_lost_later_was_not_given_up() -> None:
+    brake = Brake(Clock())
+    brake.ordered(coming("1"))
+    brake.look([coming("1", provider_id="cloud://i-1")])
     brake.look([])
-    assert not waits(brake)
+    assert not held(brake)
 
 
 def test_one_that_we_let_go_is_not_given_up() -> None:
     brake = Brake(Clock())
-    brake.ordered(coming())
+    brake.ordered(coming("u"))
     noted = read_claim(drained(whole(claim()), claim()))
     brake.look([noted._replace(uid="u")])
     brake.look([])
-    assert not waits(brake)
+    assert not held(brake)
