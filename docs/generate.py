@@ -239,9 +239,13 @@ a prefix, `.x` and a hash.
 
 {tables}
 
-A node also gets `topology.kubernetes.io/zone` (the factory), `topology.kubernetes.io/region` (`spec.region`,
-if given), `kubernetes.io/hostname` (its name), the labels of its system ([catalogue](catalogue.md)), and of
-the pool's labels and taints what [the site grants](../explanation/deciding.md#what-a-site-grants).
+A node also gets the labels of its system ([catalogue](catalogue.md)), and of the pool's labels and taints
+what [the site grants](../explanation/deciding.md#what-a-site-grants). A simulated node (`kwok`) gets
+`topology.kubernetes.io/zone` (the factory), `topology.kubernetes.io/region` (`spec.region`, if given) and
+`kubernetes.io/hostname` (its name), too; on a machine these are the cloud's.
+
+With [Karpenter](../how-to/karpenter.md) all of this stands on a NodeClaim of that name, and on its Node,
+which has a name of its own.
 """
 
 

@@ -128,7 +128,15 @@ REASONS: Final = (
         "BackendNotSupported",
         _BLOCKED,
         "This version has no driver for spec.backend. Nothing is changed.",
-        "use kwok, or another version",
+        "use kwok or karpenter, or another version",
+    ),
+    Reason(
+        FACTORY,
+        "BackendNotInstalled",
+        _BLOCKED,
+        "The cluster does not serve what spec.backend stands on. Nothing is changed; power counts as last "
+        "seen.",
+        "install it: see [Karpenter](../how-to/karpenter.md)",
     ),
     Reason(
         FACTORY,
@@ -436,7 +444,7 @@ WORDS: Final = frozenset(
         *("Standing", "Leaving", "Held", "Spec", "Slots"),
         *("Order", "Release", "Update", "Status", "Finalizer"),
         *("Training", "Inference", "DataProcessing"),
-        *("NoSchedule", "NoExecute", "Numbers"),
+        *("NoExecute", "Numbers"),
         *("Domain", "Fabric", "Factory", "None", "Rack", "Gross"),
     }
 )

@@ -22,6 +22,7 @@ from aifactory.shell.service import Service
 from aifactory.shell.settings import Settings
 from aifactory.watches import Endless, Patience, outlast
 
+KARPENTER: Final = ("karpenter.sh", "v1", "nodeclaims")  # watched where they are served
 LOGIN_AGAIN: Final = 5.0  # seconds after which credentials that could not be had are asked for again
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -137,6 +138,9 @@ def log_to_stderr(*, as_json: bool, verbose: bool) -> None:
     kopf.configure(verbose=verbose, log_format=kopf.LogFormat.JSON if as_json else kopf.LogFormat.FULL)
     # A line or two for each event of each node: they would drown our own.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    # It warns of what is not served, and a cluster need not have Karpenter. What must be there we look for.
+    unserved = logging.getLogger("kopf._core.reactor.observation")
+    unserved.addFilter(lambda record: KARPENTER[-1] not in record.getMessage())
 
 
 class Login:
@@ -194,6 +198,7 @@ def registry(service: Service, log_in: Login, stop: asyncio.Event, chosen: Setti
     @kopf.on.event(names.GROUP, names.VERSION, "aifactories", registry=handlers)
     @kopf.on.event(names.GROUP, names.VERSION, "gpupools", registry=handlers)
     @kopf.on.event("", "v1", "nodes", labels={names.LABEL_FACTORY: kopf.PRESENT}, registry=handlers)
+    @kopf.on.event(*KARPENTER, labels={names.LABEL_FACTORY: kopf.PRESENT}, registry=handlers)
     async def tell(event: kopf.RawEvent, **_: Any) -> None:
         service.told(event["type"], event["object"])
 
@@ -210,6 +215,7 @@ def configure(settings: kopf.OperatorSettings, chosen: Settings) -> None:
     settings.watching.server_timeout = 600  # a dead watch is found by Kopf's inactivity timeout, or by this
     settings.watching.connect_timeout = 10
     settings.watching.chunk_size = 500
-    settings.watching.label_selectors["", "v1", "nodes"] = names.LABEL_FACTORY
+    for kind in (("", "v1", "nodes"), KARPENTER):
+        settings.watching.label_selectors[kind] = names.LABEL_FACTORY
     settings.queueing.exit_timeout = 0.5
     settings.process.ultimate_exiting_timeout = 20  # seconds until Kopf kills what does not end

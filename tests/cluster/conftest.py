@@ -1,7 +1,7 @@
 """One real cluster for the whole session. None to be had is a failure, never a skip."""
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,10 @@ import yaml
 
 import controlplane
 from aifactory.api import names
+from aifactory.shell.client import KubernetesClient, configuration
 from cluster.faulty import Proxy
 from cluster.keeper import KEEPER
+from cluster.machines import TYPES, node_class
 from cluster.operating import (
     FACTORIES,
     POOLS,
@@ -27,17 +29,20 @@ from cluster.operating import (
     installed,
     operators,
 )
-from controlplane import Cluster, Lines, open_cluster
+from controlplane import Cluster, Lines, Process, open_cluster
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Have the control plane built before the first test, whose time is limited: a build takes minutes."""
     here = Path(__file__).parent
-    if not session.config.option.collectonly and any(
-        item.path.is_relative_to(here) for item in session.items
-    ):
-        with suppress(controlplane.UnavailableError):  # the fixture says it louder
-            controlplane.prepare(Lines(shown_by(session.config)))
+    items = [item for item in session.items if item.path.is_relative_to(here)]
+    if session.config.option.collectonly or not items:
+        return
+    show = Lines(shown_by(session.config))
+    with suppress(controlplane.UnavailableError):  # the fixtures say it louder
+        controlplane.prepare(show)
+        if any("karpenter" in item.nodeid for item in items):
+            controlplane.prepare_karpenter(show)
 
 
 @pytest.fixture(scope="session")
@@ -59,11 +64,32 @@ def kubectl(cluster: Cluster) -> Kubectl:
     return run
 
 
+@pytest.fixture(scope="session")
+def karpenter(cluster: Cluster, kubectl: Kubectl, pytestconfig: pytest.Config) -> Iterator[Process]:
+    """Karpenter at work, with the node classes `default` and `slow`: one whose machines never register."""
+    with ExitStack() as stack:
+        try:
+            running = controlplane.karpenter(cluster, TYPES, Lines(shown_by(pytestconfig)))
+            process = stack.enter_context(running)
+        except (controlplane.UnavailableError, controlplane.ProcessError) as error:
+            pytest.fail(str(error), pytrace=False)
+        apply(kubectl, node_class("default"), node_class("slow", delay="24h"))
+        yield process
+
+
 @pytest.fixture(scope="module")
 def crds(kubectl: Kubectl) -> None:
     """Our kinds, served."""
     kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
     kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+
+
+@pytest.fixture
+async def client(cluster: Cluster) -> AsyncIterator[KubernetesClient]:
+    """A client with full rights."""
+    client = KubernetesClient(await configuration(str(cluster.kubeconfig)))
+    yield client
+    await client.close()
 
 
 @pytest.fixture

@@ -169,21 +169,25 @@ def operators(kubectl: Kubectl, kubeconfig: Path, folder: Path) -> Iterator[Star
         kubectl("delete", "lease", LEASE, f"--namespace={SYSTEM}", "--ignore-not-found")
 
 
-def install(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Path:
+def install(cluster: Cluster, kubectl: Kubectl, folder: Path, *components: str) -> Path:
     """Install what the operator needs and what binds it: all of the base, but for its Deployment.
 
-    Gives a kubeconfig with its own rights.
+    With these components of the manifests. Gives a kubeconfig with its own rights.
     """
-    beside = str(ROOT / "manifests" / "overlays" / "beside")
-    kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", beside)
+    beside, parts = (ROOT / "manifests" / part for part in ("overlays/beside", "components"))
+    # kustomize takes relative paths only.
+    said = {"resources": [beside], "components": [parts / name for name in components]}
+    relative = {key: [os.path.relpath(path, folder) for path in paths] for key, paths in said.items()}
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump(relative))
+    kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", str(folder))
     kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
     return service_account_kubeconfig(cluster.kubeconfig, SYSTEM, ACCOUNT, folder / "kubeconfig")
 
 
 @contextmanager
-def installed(cluster: Cluster, kubectl: Kubectl, folder: Path) -> Iterator[Path]:
+def installed(cluster: Cluster, kubectl: Kubectl, folder: Path, *components: str) -> Iterator[Path]:
     """The same for a while: afterwards nothing is bound any more, and no object is left."""
-    yield install(cluster, kubectl, folder)
+    yield install(cluster, kubectl, folder, *components)
 
     for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
         ours = [name for name in kubectl("get", kind, "--output=name").split() if name.endswith(names.GROUP)]
@@ -312,8 +316,8 @@ def pool(name: str, namespace: str, gpus: int, factory: str, **spec: Any) -> Obj
     }
 
 
-def guard(kubectl: Kubectl, namespace: str, node: str) -> None:
-    """Put a pod on a node that its budget lets nobody evict."""
+def guard(kubectl: Kubectl, namespace: str, node: str, *, tolerant: bool = True) -> None:
+    """Put a pod on a node that its budget lets nobody evict; it tolerates everything, or nothing."""
     labels = {"app": "trainer"}
     budget = {
         "apiVersion": "policy/v1",
@@ -327,7 +331,7 @@ def guard(kubectl: Kubectl, namespace: str, node: str) -> None:
         "metadata": {"name": "trainer", "namespace": namespace, "labels": labels},
         "spec": {
             "nodeName": node,
-            "tolerations": [{"operator": "Exists"}],
+            "tolerations": [{"operator": "Exists"}] if tolerant else [],
             "containers": [{"name": "main", "image": "none"}],
         },
     }

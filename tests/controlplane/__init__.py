@@ -1,10 +1,11 @@
 """A real Kubernetes control plane on loopback, for the tests and the demo: see `open_cluster`."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .binaries import FILES, built, found, needed
 from .client import KubectlError, kubectl
@@ -12,8 +13,8 @@ from .cluster import FEATURES, Cluster, RefusedError, UnavailableError
 from .existing import existing_cluster
 from .kind import check_engine, kind_cluster
 from .kubeconfig import service_account_kubeconfig
-from .local import kwok_beside, local_cluster
-from .processes import ProcessError
+from .local import karpenter_beside, kwok_beside, local_cluster
+from .processes import Process, ProcessError
 from .progress import Lines, OnProgress, Progress, ignore
 from .waiting import wait_until
 
@@ -23,13 +24,16 @@ __all__ = [
     "KubectlError",
     "Lines",
     "OnProgress",
+    "Process",
     "ProcessError",
     "Progress",
     "RefusedError",
     "UnavailableError",
+    "karpenter",
     "kubectl",
     "open_cluster",
     "prepare",
+    "prepare_karpenter",
     "service_account_kubeconfig",
     "wait_until",
 ]
@@ -68,6 +72,19 @@ def open_cluster(
         yield stack.enter_context(_completed(cluster, features, on_progress))
 
 
+@contextmanager
+def karpenter(
+    cluster: Cluster, instance_types: Sequence[Mapping[str, Any]], on_progress: OnProgress = ignore
+) -> Iterator[Process]:
+    """Run Karpenter beside a cluster with kwok; it makes simulated nodes of these instance types.
+
+    It is built for the first who asks, which takes minutes: `on_progress` tells how far it is. Raises
+    UnavailableError where it cannot be built, ProcessError where it does not start.
+    """
+    with karpenter_beside(built(FILES["karpenter"], on_progress), cluster.kubeconfig, instance_types) as it:
+        yield it
+
+
 def prepare(on_progress: OnProgress = ignore) -> None:
     """Fetch or build beforehand what `open_cluster` would, so that several who open one need not wait."""
     if os.environ.get("AIFACTORY_KUBECONFIG"):
@@ -79,6 +96,11 @@ def prepare(on_progress: OnProgress = ignore) -> None:
             check_engine()
         except UnavailableError:
             built(needed(FEATURES), on_progress)
+
+
+def prepare_karpenter(on_progress: OnProgress = ignore) -> None:
+    """Build beforehand what `karpenter` would."""
+    built(FILES["karpenter"], on_progress)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import typer
 
 from . import FEATURES, Lines, ProcessError, RefusedError, UnavailableError, open_cluster
 from . import prepare as prepare_cluster
-from .binaries import built, kept, needed
+from .binaries import FILES, built, kept, needed
 from .families import FAMILIES
 
 app = typer.Typer(add_completion=False)
@@ -26,9 +26,11 @@ def stop_in_order() -> None:
 
 
 @app.command()
-def build() -> None:
+def build(
+    karpenter: Annotated[bool, typer.Option(help="Karpenter too, which few tests need.")] = False,
+) -> None:
     """Build what is not in the cache yet."""
-    for name, path in built(needed(FEATURES), show).items():
+    for name, path in built(needed(FEATURES | ({"karpenter"} if karpenter else set())), show).items():
         typer.echo(f"{name}: {path}")
 
 
@@ -41,7 +43,7 @@ def prepare() -> None:
 @app.command()
 def where() -> None:
     """Say where each binary is, or would be once built."""
-    files = kept(needed(FEATURES))
+    files = kept(needed(FILES))
     for family in FAMILIES:
         for name in family.files:
             typer.echo(f"{name}: {files.get(name) or f'missing (a build puts it into {family.folder})'}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .build import build
 from .cluster import UnavailableError
-from .families import FAMILIES, STAGES, platform_name, usable
+from .families import DEFINITIONS, FAMILIES, STAGES, platform_name, usable
 from .progress import OnProgress, ignore
 from .published import download, releases
 
@@ -14,6 +14,7 @@ FILES = {
     "controller-manager": ("kube-controller-manager",),
     "scheduler": ("kube-scheduler",),
     "kwok": ("kwok", STAGES),
+    "karpenter": ("karpenter", DEFINITIONS),  # beside a cluster, and only for who asks for it
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from .cache import cache_folder, locked, made_whole
 from .client import kubectl_command
 from .cluster import UnavailableError
-from .families import STAGES, Family
+from .families import DEFINITIONS, STAGES, Family
 from .processes import dying_with_parent, tail
 from .progress import Estimate, OnProgress, Progress, ignore
 from .toolchain import go_command, go_environment
@@ -86,6 +86,8 @@ def _build_family(go: Path, family: Family, folder: Path, report: Callable[[floa
     _check(status, f"{family.name} could not be built")
     if STAGES in family.files:
         _write_stages(go, family, folder / STAGES)
+    if DEFINITIONS in family.files:
+        _write_definitions(go, family, folder / DEFINITIONS)
 
 
 def _linker_flags(family: Family) -> str:
@@ -94,7 +96,7 @@ def _linker_flags(family: Family) -> str:
 
 def _write_stages(go: Path, family: Family, target: Path) -> None:
     """Keep kwok's own fast stages beside it: its module's folder may be gone when it runs."""
-    module = _go(go, family, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok").strip()
+    module = _module(go, family, "sigs.k8s.io/kwok")
     rendered = subprocess.run(
         [kubectl_command(), "kustomize", f"{module}/kustomize/stage/fast"],
         capture_output=True,
@@ -106,6 +108,20 @@ def _write_stages(go: Path, family: Family, target: Path) -> None:
             f"kwok's stages could not be rendered: {rendered.stderr.decode(errors='replace')}"
         )
     target.write_bytes(rendered.stdout)
+
+
+def _write_definitions(go: Path, family: Family, target: Path) -> None:
+    """Keep the definitions of Karpenter's kinds beside it."""
+    module = _module(go, family, "sigs.k8s.io/karpenter")
+    folders = (module / "pkg" / "apis" / "crds", module / "kwok" / "apis" / "crds")
+    target.write_text(
+        "".join(path.read_text() for folder in folders for path in sorted(folder.glob("*.yaml")))
+    )
+
+
+def _module(go: Path, family: Family, name: str) -> Path:
+    """The folder of a module that a family is built from."""
+    return Path(_go(go, family, "list", "-m", "-f", "{{.Dir}}", name).strip())
 
 
 def _go(go: Path, family: Family, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""The five servers and their flags. All of them listen on 127.0.0.1 only."""
+"""The servers and their flags. All of them listen on 127.0.0.1 only."""
 
 import ssl
 import urllib.error
@@ -119,6 +119,22 @@ def kwok(binary: Path, kubeconfig: Path, pki: Pki, log: Path, stages: Path) -> P
         "--node-lease-duration-seconds=40",
     ]
     return Process(argv, log, _answers(f"https://127.0.0.1:{port}/healthz", pki.client_context()))
+
+
+def karpenter(binary: Path, kubeconfig: Path, log: Path, instance_types: Path) -> Process:
+    """Return Karpenter with its kwok provider, which makes Nodes of these instance types for kwok."""
+    port = free_port()
+    argv = [
+        str(binary),
+        f"--health-probe-port={port}",
+        f"--instance-types-file-path={instance_types}",
+        "--disable-leader-election=true",
+        "--disable-cluster-state-observability=true",
+        "--kube-client-qps=5000",
+        "--kube-client-burst=10000",
+    ]
+    env = {"KUBECONFIG": str(kubeconfig)}  # it has no flag for that
+    return Process(argv, log, _answers(f"http://127.0.0.1:{port}/readyz"), env=env)
 
 
 def _serving(identity: Identity) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What is built: three Go modules, and the files that each of them gives."""
+"""What is built: Go modules, and the files that each of them gives."""
 
 import hashlib
 import os
@@ -12,6 +12,8 @@ HERE = Path(__file__).parent
 GO_REQUIREMENTS = HERE.parents[1] / "requirements" / "go.txt"
 STAGES = "kwok-stages.yaml"
 """kwok does nothing without stages: how a fake node becomes ready, a pod runs and is deleted."""
+DEFINITIONS = "karpenter-crds.yaml"
+"""The kinds that Karpenter and its kwok provider work on."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ FAMILIES = (
             ("k8s.io/component-base/version.gitMinor", "36"),
         ),
     ),
+    Family("karpenter", ("karpenter", DEFINITIONS), (".",), seconds=233),
 )
 
 

@@ -1,15 +1,19 @@
 """A control plane as child processes."""
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from . import components
 from .cache import temporary_folder
+from .client import kubectl
 from .cluster import Cluster, RefusedError
-from .families import STAGES
+from .families import DEFINITIONS, STAGES
 from .kubeconfig import certificate_user, write_kubeconfig
 from .pki import Identity, Pki
+from .processes import Process
 
 
 @contextmanager
@@ -66,6 +70,23 @@ def kwok_beside(files: Mapping[str, Path], kubeconfig: Path) -> Iterator[None]:
         ),
     ):
         yield
+
+
+@contextmanager
+def karpenter_beside(
+    files: Mapping[str, Path], kubeconfig: Path, instance_types: Sequence[Mapping[str, Any]]
+) -> Iterator[Process]:
+    """Run Karpenter, with a kwok provider that has these instance types, for a cluster with kwok.
+
+    Its kinds stay in the cluster afterwards.
+    """
+    kubectl(kubeconfig, "apply", "--server-side", "--force-conflicts", f"--filename={files[DEFINITIONS]}")
+    kubectl(kubeconfig, "wait", "--for=condition=Established", f"--filename={files[DEFINITIONS]}")
+    with temporary_folder("run") as folder:
+        types = folder / "instance-types.json"
+        types.write_text(json.dumps(instance_types))
+        with components.karpenter(files["karpenter"], kubeconfig, folder / "karpenter.log", types) as process:
+            yield process
 
 
 def _empty(folder: Path) -> Path:

@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from .waiting import PATIENCE, wait_until
@@ -26,10 +26,17 @@ class Process:
     """
 
     def __init__(
-        self, argv: Sequence[str], log: Path, ready: Callable[[], bool], seconds: float = PATIENCE
+        self,
+        argv: Sequence[str],
+        log: Path,
+        ready: Callable[[], bool],
+        seconds: float = PATIENCE,
+        env: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`env` comes on top of this process's environment."""
         self.argv = argv
         self.log = log
+        self._env = env
         self._ready = ready
         self._seconds = seconds
         self._popen: subprocess.Popen[bytes] | None = None
@@ -52,6 +59,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self._env},
                 process_group=0,  # Ctrl-C reaches the parent only, which then stops all in order
             )
         try:

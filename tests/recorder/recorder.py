@@ -15,7 +15,7 @@ from .history import KINDS, History
 from .proof import prove
 from .series import Series
 from .verdict import Verdict
-from .watch import Watch, versions_of
+from .watch import CLAIMS, Watch, versions_of
 
 T = TypeVar("T")
 
@@ -28,10 +28,12 @@ class Recorder:
         verdict, series = recorder.verdict()
     """
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, *, claims: bool = False) -> None:
+        """`claims` is whether Karpenter provisions the nodes: then its NodeClaims are recorded as them."""
         self.history = History()
         api = Api(kubeconfig)
-        self._watches = [Watch(api, kind, self.history) for kind in KINDS]
+        paths = {"Node": CLAIMS} if claims else {}
+        self._watches = [Watch(api, kind, self.history, paths.get(kind, "")) for kind in KINDS]
         self._threads = [
             Thread(target=watch.run, name=f"recorder {watch.kind}", daemon=True) for watch in self._watches
         ]

@@ -13,6 +13,8 @@ PATHS = {
     "GPUPool": "/apis/aifactory.dev/v1alpha1/gpupools",
     "Node": "/api/v1/nodes",
 }
+CLAIMS = "/apis/karpenter.sh/v1/nodeclaims"
+"""Recorded as nodes where Karpenter provisions them: its Nodes have other names, and go sooner."""
 Versions = dict[Key, int]
 GONE = 410
 MOST_VERSIONS = 2_000  # that are read one by one after a watch could not be taken up again
@@ -26,8 +28,10 @@ class ExpiredError(Exception):
 class Watch:
     """The watch of one kind; `run` is for a thread of its own."""
 
-    def __init__(self, api: Api, kind: str, history: History) -> None:
+    def __init__(self, api: Api, kind: str, history: History, path: str = "") -> None:
+        """`path` is where the objects are that are recorded as this kind, if not its own."""
         self.kind = kind
+        self._path = path or PATHS[kind]
         self.listed = Flag()
         self._api = api
         self._history = history
@@ -56,7 +60,7 @@ class Watch:
 
     def items(self, **query: str | int) -> tuple[int, dict[Key, dict[str, Any]]]:
         """LIST: the version, and the objects by their keys. Raises AnswerError, or one of BROKEN."""
-        answer = self._api.get(PATHS[self.kind], **query)
+        answer = self._api.get(self._path, **query)
         objects = [{**item, "kind": self.kind} for item in answer["items"]]  # items of a LIST have no kind
         keyed = {(self.kind, o["metadata"].get("namespace", ""), o["metadata"]["name"]): o for o in objects}
         return int(answer["metadata"]["resourceVersion"]), keyed
@@ -70,7 +74,7 @@ class Watch:
     def _follow(self) -> None:
         try:
             self._stream = self._api.stream(
-                PATHS[self.kind], watch=1, allowWatchBookmarks="true", resourceVersion=self._version
+                self._path, watch=1, allowWatchBookmarks="true", resourceVersion=self._version
             )
         except AnswerError as error:
             if error.status == GONE:
@@ -88,7 +92,7 @@ class Watch:
                 raise ExpiredError
             raise AnswerError(obj.get("code", 0), obj.get("message", ""))
         if event["type"] != "BOOKMARK":
-            self._history.add(obj, gone=event["type"] == "DELETED")
+            self._history.add({**obj, "kind": self.kind}, gone=event["type"] == "DELETED")
         self._version = max(self._version, int(obj["metadata"]["resourceVersion"]))
 
     def _bridge(self) -> None:

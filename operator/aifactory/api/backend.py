@@ -85,14 +85,14 @@ class NodeClass(Model):
 
 
 class Karpenter(Model):
-    """Nodes of Karpenter, by static NodePools."""
+    """Nodes of Karpenter: a NodeClaim for each, in no NodePool."""
 
     node_class: NodeClass
     """The node class that launches the nodes."""
     instance_types: Annotated[
         tuple[InstanceType, ...], Field(min_length=1, max_length=64, json_schema_extra=list_map("system"))
     ]
-    """The node class's instance type for each system of the racks."""
+    """The instance type for each system of the racks; it is launched as reserved or on-demand."""
 
 
 class Backend(Model):
@@ -114,7 +114,7 @@ class Backend(Model):
     core_weave: CoreWeave | None = None
     """CoreWeave NodePools."""
     karpenter: Karpenter | None = None
-    """Karpenter static NodePools."""
+    """Karpenter NodeClaims, each by itself in no NodePool."""
 
     def given(self) -> tuple[str, ...]:
         """The kinds that are given; exactly one in a valid factory."""

@@ -13,10 +13,11 @@ from aifactory.backends.nodes import (
     hold_patch,
     read_node,
     read_other,
-    read_pod,
+    read_seen,
     relabel_patch,
 )
-from aifactory.backends.port import NODE, POD, Client, Mandate, Object
+from aifactory.backends.port import NODE, Client, Mandate, Object
+from aifactory.backends.steps import evict_pod, kill_pods, patch_same, pods_on
 from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
 from aifactory.decide.world import Node, NodeWish, Pod
 
@@ -24,8 +25,6 @@ from aifactory.decide.world import Node, NodeWish, Pod
 KWOK: Final = {"kwok.x-k8s.io/node": "fake"}
 # What a node has beside its GPUs: about that of an eight-GPU server. Nothing is decided by it.
 CAPACITY: Final = {"cpu": "128", "memory": "2Ti", "pods": "110"}
-# Up to so many draining nodes are asked for their pods one by one; above it one LIST of all pods is cheaper.
-FEW_NODES: Final = 100
 # A node that somebody took our label from still draws power: it must not look as if it were gone. And one
 # that was never ours may have the name of a slot.
 _UNLABELLED: Final = f"!{names.LABEL_FACTORY}"
@@ -42,7 +41,8 @@ class Kwok:
 
         Of those without our label a cluster may have many, so only their metadata is read.
         """
-        ours = await self._client.read_all(NODE, read_node, labels=names.LABEL_FACTORY)
+        seen = await self._client.read_all(NODE, read_seen, labels=names.LABEL_FACTORY)
+        ours = (it.node for it in seen if not it.by_karpenter)
         others = await self._client.read_all(NODE, read_other, labels=_UNLABELLED, metadata_only=True)
         nodes = {node.name: node for node in (*ours, *others) if node is not None}
         found: defaultdict[str, list[Node]] = defaultdict(list)
@@ -52,12 +52,7 @@ class Kwok:
 
     async def pods(self, nodes: Iterable[str]) -> list[Pod]:
         """The pods that have to leave these nodes."""
-        wanted = set(nodes)
-        fields = [f"spec.nodeName={name}" for name in sorted(wanted)]
-        if len(wanted) > FEW_NODES:
-            fields = ["spec.nodeName!="]
-        found = [pod for field in fields for pod in await self._client.read_all(POD, read_pod, fields=field)]
-        return [pod for pod in found if pod is not None and pod.node in wanted]
+        return await pods_on(self._client, nodes)
 
     async def create(self, order: Order, mandate: Mandate) -> Node:
         """Create a Node.
@@ -71,7 +66,8 @@ class Kwok:
     async def relabel(self, change: Relabel) -> None:
         """Patch what differs. The taint list is one atomic value, so it is changed as it is now."""
         obj = await self._client.get(NODE, change.node.name)
-        await self._patch(change.node, relabel_patch(obj, change), obj["metadata"]["resourceVersion"])
+        patch = relabel_patch(obj, change.wish, labels_of(change.wish))
+        await self._patch(change.node, patch, obj["metadata"]["resourceVersion"])
 
     async def drain(self, drain: Drain) -> None:
         """Cordon the node."""
@@ -84,7 +80,7 @@ class Kwok:
 
     async def evict(self, evict: Evict) -> None:
         """Evict the pod."""
-        await self._client.evict(evict.pod.namespace, evict.pod.name, evict.pod.uid)
+        await evict_pod(self._client, evict)
 
     async def hold(self, hold: Hold) -> None:
         """Remove the pool's labels."""
@@ -97,8 +93,7 @@ class Kwok:
         the next one of that name.
         """
         if delete.pods and await self._drained(delete.node):
-            for pod in delete.pods:
-                await self._client.kill(pod.namespace, pod.name, pod.uid)
+            await kill_pods(self._client, delete.pods)
         if version := await self._drained(delete.node):
             await self._client.delete(NODE, delete.node.name, uid=delete.node.uid, version=version)
 
@@ -110,12 +105,7 @@ class Kwok:
         return str(obj["metadata"]["resourceVersion"]) if drains else ""
 
     async def _patch(self, node: Node, change: Object, version: str = "") -> None:
-        """Patch the very node that was observed; one of the same name that came later answers 409."""
-        meta = change.setdefault("metadata", {})
-        meta["uid"] = node.uid
-        if version:
-            meta["resourceVersion"] = version
-        await self._client.patch(NODE, node.name, change)
+        await patch_same(self._client, NODE, node.name, change, uid=node.uid, version=version)
 
 
 def node_body(wish: NodeWish, mandate: Mandate) -> Object:

@@ -34,23 +34,26 @@ class NodeLook:
 
     def suits(self, wish: NodeWish) -> bool:
         """Whether nothing has to be changed about it."""
-        labels = labels_of(wish)
-        if any(self.labels.get(key) != it for key, it in labels.items()):
-            return False
-        if any(self.annotations.get(key, "") != it for key, it in annotations_of(wish).items()):
-            return False
+        return self.says(labels_of(wish), annotations_of(wish)) and self.is_tainted(wish)
+
+    def says(self, labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
+        """Whether it bears these, and no label of a pool that nobody wishes for any more."""
+        return (
+            all(self.labels.get(key) == it for key, it in labels.items())
+            and all(self.annotations.get(key, "") == it for key, it in annotations.items())
+            and not self._stale_labels(labels)
+        )
+
+    def is_tainted(self, wish: NodeWish) -> bool:
+        """Whether its taints are as they should be."""
         wanted = {(t.key, t.effect): t for t in taints_of(wish)}
         keys = {key for key, _ in wanted} | self._set_taints
         present = {(t.key, t.effect): t for t in self.taints if t.key in keys}
-        return (
-            not self._stale_labels(labels)
-            and present.items() <= wanted.items()
-            and all((t.key, t.effect) in present for t in self._new(taints_of(wish)))
-        )
+        new = self._new(taints_of(wish))
+        return present.items() <= wanted.items() and all((t.key, t.effect) in present for t in new)
 
-    def labels_for(self, wish: NodeWish) -> dict[str, str | None]:
-        """The labels of a merge patch. What a pool had set in place of its site's is the site's again."""
-        labels = labels_of(wish)
+    def labels_for(self, wish: NodeWish, labels: Mapping[str, str]) -> dict[str, str | None]:
+        """These, as a merge patch. What a pool had set in place of its site's is the site's again."""
         return {**{key: wish.first_labels.get(key) for key in self._stale_labels(labels)}, **labels}
 
     def taints_for(self, wish: NodeWish, present: Sequence[Object]) -> list[Object]:

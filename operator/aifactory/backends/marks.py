@@ -14,7 +14,18 @@ _YEARS: Final = (1970, 9000)
 
 
 def labels_of(wish: NodeWish) -> dict[str, str]:
-    """All labels of a node but those that are set with its order and never again.
+    """All labels of a simulated node but those that are set with its order and never again."""
+    slot = wish.slot
+    return {
+        **own_labels_of(wish),
+        **({"topology.kubernetes.io/region": wish.region} if wish.region else {}),
+        "topology.kubernetes.io/zone": slot.factory,
+        "kubernetes.io/hostname": slot.node_name,
+    }
+
+
+def own_labels_of(wish: NodeWish) -> dict[str, str]:
+    """Those among them that are nobody else's to set, where a machine stands behind the node.
 
     By some of them tenants choose nodes; by these and the annotations `read_stamp` knows them again.
     """
@@ -23,15 +34,12 @@ def labels_of(wish: NodeWish) -> dict[str, str]:
         **wish.labels,
         names.LABEL_MANAGED: names.FIELD_MANAGER,
         **(owner_labels(stamp.pool) if stamp.pool else {}),
-        **({"topology.kubernetes.io/region": wish.region} if wish.region else {}),
         names.LABEL_FACTORY: slot.factory,
         names.LABEL_DOMAIN: names.label_value(slot.path),
         names.LABEL_FABRIC: names.label_value(stamp.fabric),
         names.LABEL_SYSTEM: slot.system,
         names.LABEL_RACK: str(slot.rack),
         names.LABEL_SLOT: str(slot.slot),
-        "topology.kubernetes.io/zone": slot.factory,
-        "kubernetes.io/hostname": slot.node_name,
     }
 
 

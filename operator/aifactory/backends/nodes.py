@@ -2,17 +2,42 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from aifactory.api import names
 from aifactory.backends.looks import NodeLook, read_taint
 from aifactory.backends.marks import annotations_of, read_stamp, read_watts
 from aifactory.backends.port import Object
-from aifactory.decide.plan import Drain, Relabel
-from aifactory.decide.world import Node, Pod
+from aifactory.decide.plan import Drain
+from aifactory.decide.world import Node, NodeWish, Pod
 
 _FINISHED = ("Succeeded", "Failed")
 _MIRROR = "kubernetes.io/config.mirror"
+_KARPENTER = "karpenter.sh/"
+NOTES: Final = (
+    names.ANNOTATION_DRAINING_SINCE,
+    names.ANNOTATION_DRAINING_FOR,
+    names.ANNOTATION_CORDONED_BEFORE,
+)
+"""Annotations that tell of a drain."""
+
+
+class Seen(NamedTuple):
+    """A Node object, and what tells which backend it is of."""
+
+    node: Node
+    provider_id: str
+    by_karpenter: bool
+
+
+def read_seen(obj: Object) -> Seen:
+    """Read a node with our label. All drivers read with this, for what was read is kept between cycles."""
+    return Seen(read_node(obj), obj.get("spec", {}).get("providerID", ""), is_karpenters(obj["metadata"]))
+
+
+def is_karpenters(meta: Mapping[str, Any]) -> bool:
+    """Whether Karpenter made a node: it labels each from its first moment."""
+    return any(key.startswith(_KARPENTER) for key in meta.get("labels", ()))
 
 
 def read_node(obj: Object) -> Node:
@@ -65,8 +90,13 @@ def read_look(obj: Object) -> NodeLook:
 
 
 def read_other(obj: Object) -> Node | None:
-    """Read a node without our factory label; None where nothing of it can concern us."""
+    """Read a node without our factory label; None where nothing of it can concern us.
+
+    What Karpenter made is told by its NodeClaim.
+    """
     meta = obj["metadata"]
+    if is_karpenters(meta):
+        return None
     ours = meta.get("labels", {}).get(names.LABEL_MANAGED) == names.FIELD_MANAGER
     return read_node(obj) if ours or names.may_name_a_slot(meta["name"]) else None
 
@@ -107,13 +137,8 @@ def drain_patch(drain: Drain) -> Object:
 
 def call_off_patch(node: Node) -> Object:
     """Take back what `drain_patch` did; a cordon that was there before stays."""
-    notes = (
-        names.ANNOTATION_DRAINING_SINCE,
-        names.ANNOTATION_DRAINING_FOR,
-        names.ANNOTATION_CORDONED_BEFORE,
-    )
     return {
-        "metadata": {"annotations": dict.fromkeys(notes)},
+        "metadata": {"annotations": dict.fromkeys(NOTES)},
         **({} if node.cordoned else {"spec": {"unschedulable": None}}),
     }
 
@@ -123,13 +148,13 @@ def hold_patch() -> Object:
     return {"metadata": {"labels": {names.LABEL_POOL: None, names.LABEL_POOL_NAMESPACE: None}}}
 
 
-def relabel_patch(obj: Object, change: Relabel) -> Object:
-    """What brings the node `obj`, as it is now, up to date."""
+def relabel_patch(obj: Object, wish: NodeWish, labels: Mapping[str, str]) -> Object:
+    """What brings the node `obj`, as it is now, up to date; `labels` are those that it should have."""
     look, present = read_look(obj), obj.get("spec", {}).get("taints", [])
     patch: Object = {
-        "metadata": {"labels": look.labels_for(change.wish), "annotations": annotations_of(change.wish)}
+        "metadata": {"labels": look.labels_for(wish, labels), "annotations": annotations_of(wish)}
     }
-    taints = look.taints_for(change.wish, present)
+    taints = look.taints_for(wish, present)
     if taints != present:
         patch["spec"] = {"taints": taints}
     return patch

@@ -26,6 +26,26 @@ class Kind(NamedTuple):
 
 NODE = Kind("/api/v1", "nodes", "Node", namespaced=False)
 POD = Kind("/api/v1", "pods", "Pod", namespaced=True)
+NODE_CLAIM = Kind("/apis/karpenter.sh/v1", "nodeclaims", "NodeClaim", namespaced=False)
+
+
+class ApiError(Exception):
+    """The API server refused a request, or did not answer it; or a driver knows that it would be in vain.
+
+    `status` is the HTTP status; 0 means that there was no answer, or none that makes sense, and a write may
+    have been done or not. `after` is how many seconds the server wants to be left alone.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, after: float = 0.0) -> None:
+        super().__init__(f"{status} {reason}: {message}" if status else message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.after = after
+
+
+class NotInstalled(ApiError):  # noqa: N818 - as it reads in `except NotInstalled`
+    """The cluster does not serve the kind that a backend stands on; the message says which."""
 
 
 class Mandate(NamedTuple):
@@ -36,7 +56,7 @@ class Mandate(NamedTuple):
 
 
 class Client(Protocol):
-    """A cluster's API, as far as backends need it. Everything raises the shell's ApiError."""
+    """A cluster's API, as far as backends need it. Everything raises ApiError."""
 
     async def read_all(
         self,
@@ -73,12 +93,22 @@ class Backend(Protocol):
 
     All calls raise ApiError. Conflict (409) and not found (404) mean that the world has changed since it
     was observed: nothing was done, and the next cycle decides again.
+
+    What every backend keeps, and tests/cluster/backends tries to break:
+
+    - A step made twice does what it does once.
+    - Level-triggered: what stands in the cluster is all that counts. A driver that was started this moment
+      goes on from wherever another one was killed.
+    - A name that is taken is refused (409), whoever took it and whatever for.
+    - All or an error: a look that misses a part would promise its power twice.
+    - A node counts from its order until it is seen gone, whoever let it go.
     """
 
     async def observe(self) -> Mapping[str, Sequence[Node]]:
         """All nodes of ours, and others with the name of a slot, by factory; all or an error, never a part.
 
-        The factory of a node without our label is the one that its name begins with.
+        The factory of a node without our label is the one that its name begins with. Raises NotInstalled
+        where the cluster has nothing of this kind.
         """
 
     async def pods(self, nodes: Iterable[str]) -> list[Pod]:

@@ -197,7 +197,10 @@ def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[Said]:
         found.append(
             Said("ResourcesGoing", "Our own resource definitions are being deleted: nothing is changed.")
         )
-    if name in case.world.unknown:
+    missing = [case.world.not_installed.get(kind, "") for kind in factory.spec.backend.given()]
+    if any(missing):
+        found.append(Said("BackendNotInstalled", f"{missing[0]} Nothing is changed here."))
+    elif name in case.world.unknown:
         found.append(
             Said("Unknown", "The backend cannot be listed: nothing is changed, power counts as last seen.")
         )

@@ -45,6 +45,7 @@ def node_wishes(factory: AIFactory, system: System | None, pool: GPUPool) -> Cal
     """The wishes for nodes of a pool in a factory, by their stamps: what they share is worked out once."""
     labels, taints = granted_labels(factory, system, pool), granted_taints(pool)
     first_taints = tuple(Taint(t.key, t.value, t.effect) for t in pool.spec.startup_taints)
+    drain_seconds = min(pool.spec.drain_timeout_seconds, factory.spec.longest_drain_seconds)
 
     def wish(stamp: Stamp) -> NodeWish:
         return NodeWish(
@@ -57,6 +58,8 @@ def node_wishes(factory: AIFactory, system: System | None, pool: GPUPool) -> Cal
             devices=system.devices_per_node if system else 0,
             first_labels=system.node_labels if system else {},
             first_taints=first_taints,
+            backend=factory.spec.backend,
+            drain_seconds=drain_seconds,
         )
 
     return wish

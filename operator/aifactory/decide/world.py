@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple, Protocol
 
 from aifactory.api import names
+from aifactory.api.backend import Backend
 from aifactory.api.catalogue import MOST_EACH
 from aifactory.api.factory import AIFactory
 from aifactory.api.meta import ObjectMeta
@@ -90,6 +91,8 @@ class NodeWish:
     devices: int
     first_labels: Mapping[str, str]  # set with the order and never again
     first_taints: tuple[Taint, ...]  # likewise
+    backend: Backend  # as its factory describes it; nothing is decided by it
+    drain_seconds: int  # that its pods get at most to leave, should somebody else end it
 
     @property
     def slot(self) -> Slot:
@@ -251,6 +254,7 @@ class World:
     claims: tuple[Claim, ...] = ()
     refused: tuple[Refused, ...] = ()
     backends: frozenset[str] = frozenset({"kwok"})  # the kinds of backend that can be driven
+    not_installed: Mapping[str, str] = field(default_factory=dict)  # kinds of backend, and what they lack
     unknown: frozenset[str] = frozenset()  # factories whose backend could not be listed
     refusals: Mapping[str, Refusal] = field(default_factory=dict)  # by node: of the last eviction there
     # Pools with factories in which nothing new of them is to be placed, whatever their specs say.

@@ -62,6 +62,7 @@ class Cache:
     def __init__(self, settings: Settings = DEFAULTS) -> None:
         self._settings = settings
         self._kinds: dict[str, _Kind] = {}
+        self._heard_of: set[str] = set()
         self.differs: Callable[[int], None] = lambda _: None
         """Is told how many objects were not as a LIST has them."""
 
@@ -78,6 +79,7 @@ class Cache:
 
     def told(self, obj: Mapping[str, Any], *, gone: bool = False, anew: bool = False) -> None:
         """A watch tells of an object: as it is, that it is `gone`, or all of them `anew`."""
+        self._heard_of.add(obj["kind"])
         known = self._kinds.get(obj["kind"])
         if known is None:
             return
@@ -88,6 +90,10 @@ class Cache:
         else:
             self._put(known, obj)
         known.doubt = known.doubt or anew
+
+    def hears_of(self, kind: str) -> bool:
+        """Whether a watch has ever told of this kind. Before that, there may be none."""
+        return kind in self._heard_of
 
     def wrote(self, obj: Object) -> None:
         """A write of ours was answered with the object as it is since."""

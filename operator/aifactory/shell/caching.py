@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from kubernetes.aio.client import Configuration
 
 from aifactory.api import names
-from aifactory.backends.port import NODE, Kind, Object
+from aifactory.backends.port import NODE, NODE_CLAIM, Kind, Object
 from aifactory.shell.cache import Cache, Listed
 from aifactory.shell.client import FACTORY, JSON, POOL, ApiError, KubernetesClient
 from aifactory.shell.settings import DEFAULTS, Settings
@@ -14,7 +14,9 @@ from aifactory.shell.settings import DEFAULTS, Settings
 T = TypeVar("T")
 
 # What is kept, and the labels that it is listed and watched by.
-KEPT: Final = {FACTORY: "", POOL: "", NODE: names.LABEL_FACTORY}
+KEPT: Final = {FACTORY: "", POOL: "", NODE: names.LABEL_FACTORY, NODE_CLAIM: names.LABEL_FACTORY}
+# What a cluster need not have: nobody watches it where it was installed later than we were started.
+_MAYBE: Final = {NODE_CLAIM}
 _DOUBTS: Final = (0, 404, 409)  # no answer; or the world is another one than the cache has it
 
 
@@ -35,7 +37,8 @@ class CachingClient(KubernetesClient):
         metadata_only: bool = False,
     ) -> list[T]:
         """All objects, as `KubernetesClient.read_all`."""
-        if KEPT.get(kind) != labels or fields or metadata_only:
+        unwatched = kind in _MAYBE and not self.cache.hears_of(kind.name)
+        if KEPT.get(kind) != labels or fields or metadata_only or unwatched:
             return await super().read_all(
                 kind, read, labels=labels, fields=fields, metadata_only=metadata_only
             )

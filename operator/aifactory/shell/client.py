@@ -20,6 +20,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config, load_k
 
 from aifactory.api import names
 from aifactory.backends.port import POD, Kind, Object
+from aifactory.backends.port import ApiError as ApiError  # noqa: PLC0414 - who knows the client finds it here
 from aifactory.shell.clock import ServerClock
 from aifactory.shell.settings import DEFAULTS, Settings
 
@@ -45,21 +46,6 @@ JSON: Final = "application/json"
 _MERGE, _APPLY = "application/merge-patch+json", "application/apply-patch+yaml"
 _METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 _MANAGER = ("fieldManager", names.FIELD_MANAGER)
-
-
-class ApiError(Exception):
-    """The API server refused a request, or did not answer it.
-
-    `status` is the HTTP status; 0 means that there was no answer, or none that makes sense, and a write may
-    have been done or not. `after` is how many seconds the server wants to be left alone.
-    """
-
-    def __init__(self, status: int, reason: str, message: str, after: float = 0.0) -> None:
-        super().__init__(f"{status} {reason}: {message}" if status else message)
-        self.status = status
-        self.reason = reason
-        self.message = message
-        self.after = after
 
 
 class Unconfigured(Exception):  # noqa: N818 - as it reads in `except Unconfigured`

@@ -6,14 +6,16 @@ from enum import IntEnum
 from typing import Any
 
 from aifactory.backends.nodes import is_ready
-from aifactory.backends.port import NODE
+from aifactory.backends.port import NODE, NODE_CLAIM
+from aifactory.shell.client import KINDS
 
 
 def fingerprint(obj: Mapping[str, Any]) -> int:
     """What a decision may depend on in one object, as a number.
 
     For our own resources that is everything but the status, of which `News` judges; for a node also whether
-    it is ready, its taints, and what it says of itself. A change of anything else is seen at the next resync.
+    it is ready, its taints, and what it says of itself; for a NodeClaim which machine it has. A change of
+    anything else is seen at the next resync.
     """
     meta = obj["metadata"]
     seen = [
@@ -23,6 +25,10 @@ def fingerprint(obj: Mapping[str, Any]) -> int:
         sorted(meta.get("labels", {}).items()),
         sorted(meta.get("finalizers", ())),
     ]
+    if obj["kind"] == NODE_CLAIM.name:
+        status = obj.get("status", {})
+        seen += [status.get("providerID"), status.get("nodeName")]
+        seen += sorted(meta.get("annotations", {}).items())
     if obj["kind"] == NODE.name:
         spec = obj.get("spec", {})
         taints = sorted((t["key"], t.get("value", ""), t["effect"]) for t in spec.get("taints", ()))
@@ -63,7 +69,7 @@ class News:
         if gone:
             self._written.pop(key, None)
             return Change.NOTHING if self._last.pop(key, None) is None else Change.NEWS
-        ours = obj["kind"] != NODE.name
+        ours = obj["kind"] in KINDS
         wish = hash((meta["uid"], meta.get("generation"), meta.get("deletionTimestamp")))
         status = _canonical(obj.get("status") or {}) if ours else 0
         before, self._last[key] = self._last.get(key), (wish, fingerprint(obj), status)

@@ -22,7 +22,7 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, parse_factory, parse_pool
-from aifactory.backends.port import Backend, Kind, Object
+from aifactory.backends.port import Backend, Kind, NotInstalled, Object
 from aifactory.decide.world import Claim, Node, Pod, Refused, World, claims_of
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient
 from aifactory.shell.memory import Memory
@@ -45,9 +45,10 @@ async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memo
         """The factories that some of these backends may have nodes in."""
         by_spec = {f.metadata.name for f in factories if set(f.spec.backend.given()) & set(kinds)}
         by_sight = {factory for kind in kinds for factory in memory.nodes.get(kind, ())}
-        return by_spec | by_sight | ({r.name for r in refused_factories} if kinds else set())
+        refused = {r.name for r in refused_factories} if set(kinds) - missing.keys() else set()
+        return by_spec | by_sight | refused
 
-    failed = await _observe(backends, memory)
+    failed, missing = await _observe(backends, memory)
     never_seen = driven_by([kind for kind in failed if kind not in memory.nodes])
     seen = [node for known in memory.nodes.values() for nodes in known.values() for node in nodes]
     unknown = driven_by(failed)
@@ -66,6 +67,7 @@ async def gather(client: KubernetesClient, backends: Mapping[str, Backend], memo
         claims=tuple(_claims(pools, never_seen)),
         refused=(*refused_factories, *refused_pools),
         backends=frozenset(backends),
+        not_installed=missing,
         unknown=frozenset(unread),
         refusals=dict(memory.refusals),
         failures=memory.failures.told(),
@@ -133,18 +135,24 @@ def _parse(obj: Object, parse: Callable[[Mapping[str, Any]], Resource]) -> Resou
     )
 
 
-async def _observe(backends: Mapping[str, Backend], memory: Memory) -> set[str]:
-    """Look at every backend's nodes; the names of those backends that could not be looked at."""
-    failed = set()
+async def _observe(backends: Mapping[str, Backend], memory: Memory) -> tuple[set[str], dict[str, str]]:
+    """Look at every backend's nodes; those backends that could not be looked at, and what is not installed.
+
+    What is not installed is among what failed: what stood there may be running still.
+    """
+    failed, missing = set[str](), dict[str, str]()
     for name, backend in backends.items():
         try:
             seen = await backend.observe()
+        except NotInstalled as error:
+            failed.add(name)
+            missing[name] = error.message
         except ApiError as error:
             logger.error("backend %s cannot be read, its factories are unknown: %s", name, error)
             failed.add(name)
         else:
             memory.nodes[name] = {factory: tuple(nodes) for factory, nodes in seen.items()}
-    return failed
+    return failed, missing
 
 
 async def _pods(

@@ -58,6 +58,7 @@ EVERYWHERE = {
     "aifactory.dev/aifactories/status": "patch",
     "aifactory.dev/gpupools/status": "patch",
     "/nodes": "get list watch create patch delete",
+    "karpenter.sh/nodeclaims": "list watch",
     "/pods": "list delete",
     "/pods/eviction": "create",
     "/events": "get create patch",

@@ -12,7 +12,7 @@ from aifactory.api.reading import parse_factory
 from aifactory.backends import Backend, drivers
 from aifactory.decide.world import World
 from aifactory.shell.apply import Applier
-from aifactory.shell.client import FACTORY, KubernetesClient, configuration
+from aifactory.shell.client import FACTORY, KubernetesClient
 from aifactory.shell.fingerprint import News
 from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
@@ -20,17 +20,8 @@ from aifactory.shell.metrics import Metrics
 from aifactory.shell.terms import Name
 from cluster.operating import delete_nodes, factory
 from cluster.shell.bench import PATIENT, Bench
-from controlplane import Cluster
 
 Kubectl = Callable[..., str]
-
-
-@pytest.fixture
-async def client(cluster: Cluster) -> AsyncIterator[KubernetesClient]:
-    """A client with full rights."""
-    client = KubernetesClient(await configuration(str(cluster.kubeconfig)))
-    yield client
-    await client.close()
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from aifactory.shell import gather as module
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
 from aifactory.shell.gather import gather, look_at
 from aifactory.shell.memory import Memory
+from cluster.faulty import Instead, Proxy
+from cluster.machines import backend
 from cluster.operating import factory, pool
 from cluster.shell.nodes import made, order, seen
 from controlplane import Cluster, service_account_kubeconfig
@@ -51,6 +53,7 @@ async def limited(
         kubectl("delete", "clusterrole,clusterrolebinding", name)
 
 
+NOT_SERVED = Instead(404, "404 page not found\n", "text/plain")
 OURS = (f"{FACTORY.plural}.{names.GROUP}", f"{POOL.plural}.{names.GROUP}")
 
 
@@ -66,7 +69,7 @@ async def test_all_is_seen(
     assert [n.factory for n in world.nodes if n.factory == site] == [site]
     assert world.unknown == frozenset()
     assert not world.resources_going
-    assert world.backends == {"kwok"}
+    assert world.backends == {"kwok", "karpenter"}
 
 
 async def test_what_no_decision_needs_is_not_kept(
@@ -120,6 +123,23 @@ async def test_a_backend_that_cannot_be_listed_leaves_its_nodes_as_last_seen(
     assert site in after.unknown
     assert after.nodes == before.nodes
     assert not [claim for claim in after.claims if claim.factory == site]
+
+
+async def test_a_backend_that_is_not_installed_makes_its_own_factories_unknown(
+    proxy: Proxy, site: str, namespace: str, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    karpenters = factory(f"{site}-k", backend=backend())
+    kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump(karpenters))
+    # As an API server answers that serves no such group; this one may have got it from another test.
+    proxy.fault = lambda asked: NOT_SERVED if asked.path.startswith("/apis/karpenter.sh/") else None
+    client = KubernetesClient(await configuration(str(proxy.kubeconfig(tmp_path / "proxied"))))
+    try:
+        world = await gather(client, drivers(client), Memory())
+    finally:
+        await client.close()
+        kubectl("delete", OURS[0], f"{site}-k")
+    assert world.not_installed == {"karpenter": "The cluster serves no NodeClaim of karpenter.sh/v1."}
+    assert world.unknown & {site, f"{site}-k"} == {f"{site}-k"}
 
 
 async def test_after_a_restart_the_statuses_say_what_stands_there(

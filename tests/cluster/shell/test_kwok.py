@@ -9,8 +9,8 @@ import yaml
 
 from aifactory.api import names
 from aifactory.backends import Backend, Mandate
-from aifactory.backends.kwok import FEW_NODES
 from aifactory.backends.looks import NodeLook
+from aifactory.backends.steps import FEW_NODES
 from aifactory.decide.plan import CallOff, Cause, Delete, Drain, Hold, Relabel
 from aifactory.decide.world import Pod, Taint
 from aifactory.shell.client import ApiError

@@ -119,7 +119,7 @@ class Simulator(State):
         now = self.nodes[it.node.name]
         entries = [taint_body(taint) for taint in now.taints]
         meta = {"labels": now.labels, "annotations": now.annotations}
-        patch = relabel_patch({"metadata": meta, "spec": {"taints": entries}}, it)
+        patch = relabel_patch({"metadata": meta, "spec": {"taints": entries}}, it.wish, labels_of(it.wish))
         labels = {k: v for k, v in {**now.labels, **patch["metadata"]["labels"]}.items() if v is not None}
         taints = tuple(map(read_taint, patch.get("spec", {}).get("taints", entries)))
         mark, notes = names.ANNOTATION_PLACED_UNDER, patch["metadata"]["annotations"]

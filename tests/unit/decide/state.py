@@ -86,6 +86,7 @@ class State:
     failures: tuple[Failure, ...] = ()  # writes that failed again, likewise
     last_seen: dict[str, tuple[Labelled, ...]] = field(default_factory=dict)  # of blind factories, likewise
     blind: frozenset[str] = frozenset()  # factories whose backend cannot be listed
+    not_installed: Mapping[str, str] = field(default_factory=dict)  # kinds of backend, and what they lack
     resources_going: bool = False
     pools_since: datetime = START - timedelta(days=1)
     serial: int = 0
@@ -136,6 +137,7 @@ class State:
             claims=tuple(self._claims())[::step],
             refused=tuple(self.refused.values())[::step],
             unknown=self.blind,
+            not_installed=self.not_installed,
             refusals=dict(self.refusals),
             failures=self.failures,
             resources_going=self.resources_going,

@@ -132,6 +132,19 @@ def test_a_backend_that_cannot_be_driven_is_reported_and_left_alone() -> None:
     assert it.decide().actions == ()
 
 
+def test_a_backend_that_is_not_installed_is_told_and_stops_no_other() -> None:
+    it = settled(DFW, SJC, pool("a/train", boxes(4)))
+    it.edit("dfw", backend="karpenter").hide("dfw")
+    it.not_installed = {"karpenter": "The cluster serves no NodeClaim."}
+    it.settle()
+    assert it.says("dfw", "Ready") == "False: BackendNotInstalled"
+    assert it.says("sjc", "Ready").startswith("True")
+    before = there(it, "dfw")
+    it.apply(pool("a/more", boxes(4))).settle()
+    assert there(it, "dfw") == before
+    assert it.gpus("a/more") == (boxes(4),)
+
+
 # Objects that make no sense
 
 

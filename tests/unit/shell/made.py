@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+from aifactory.api.backend import Backend, Kwok
 from aifactory.backends.kwok import node_body
 from aifactory.backends.port import Mandate
 from aifactory.decide.world import NodeWish, PoolKey, Slot, Stamp, Taint
@@ -28,6 +29,8 @@ WISH = NodeWish(
     devices=4,
     first_labels={},
     first_taints=(),
+    backend=Backend(kwok=Kwok()),
+    drain_seconds=600,
 )
 
 

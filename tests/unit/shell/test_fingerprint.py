@@ -21,6 +21,11 @@ NODE: dict[str, Any] = {
         "conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-11-24T08:00:00Z"}]
     },
 }
+CLAIM: dict[str, Any] = {
+    "kind": "NodeClaim",
+    "metadata": {"name": "c", "uid": "u", "labels": {"a": "b"}, "annotations": {"x": "y"}},
+    "status": {"conditions": [{"type": "Launched", "status": "Unknown"}]},
+}
 Edit = Callable[[dict[str, Any]], object]
 
 
@@ -65,6 +70,10 @@ def test_objects_of_one_name_are_told_apart() -> None:
         pytest.param(NODE, lambda o: o["spec"].update(unschedulable=True), id="a cordon"),
         pytest.param(NODE, lambda o: o["spec"]["taints"].clear(), id="a taint"),
         pytest.param(NODE, lambda o: o["metadata"]["annotations"].update(x="z"), id="what it says of itself"),
+        pytest.param(CLAIM, lambda o: o["metadata"]["annotations"].update(x="z"), id="what a claim says"),
+        pytest.param(CLAIM, lambda o: o["metadata"].update(deletionTimestamp="now"), id="a claim that goes"),
+        pytest.param(CLAIM, lambda o: o["status"].update(providerID="x://1"), id="a machine"),
+        pytest.param(CLAIM, lambda o: o["status"].update(nodeName="n"), id="its Node"),
     ],
 )
 def test_is_news(obj: dict[str, Any], change: Edit) -> None:
@@ -161,3 +170,10 @@ def test_a_users_wish_is_told_from_what_happens_by_itself() -> None:
     assert news_of(POOL, lambda o: o["metadata"].update(finalizers=["x"])) is Change.NEWS
     assert News().judge(NODE, gone=False) is Change.NEWS
     assert news_of(NODE, lambda o: o["spec"].update(unschedulable=True)) is Change.NEWS
+
+
+def test_what_a_provisioner_does_is_nobodys_wish() -> None:
+    for obj in (NODE, CLAIM):
+        assert News().judge(obj, gone=False) is Change.NEWS
+    assert news_of(CLAIM, lambda o: o["metadata"].update(generation=2)) is Change.NEWS
+    assert news_of(CLAIM, lambda o: o["status"]["conditions"].clear()) is Change.NOTHING

@@ -19,7 +19,7 @@ from aifactory.backends.nodes import (
     relabel_patch,
 )
 from aifactory.backends.port import Mandate
-from aifactory.decide.plan import Cause, Drain, Relabel
+from aifactory.decide.plan import Cause, Drain
 from aifactory.decide.world import MOST_WATTS, PoolKey, Slot, Stamp, Taint
 from unit.shell.made import SLOT, STAMP, WISH, created
 
@@ -141,7 +141,7 @@ def with_taints(*entries: dict[str, Any], listed: str = "") -> dict[str, Any]:
 def taints_after(obj: dict[str, Any], *wanted: Taint) -> list[dict[str, Any]]:
     """The taints of a node once it has been brought up to date."""
     wish = replace(WISH, taints=wanted)
-    patched = merged(obj, relabel_patch(obj, Relabel(read_node(obj), wish)))
+    patched = merged(obj, relabel_patch(obj, wish, labels_of(wish)))
     assert read_node(patched).look.suits(wish)
     found: list[dict[str, Any]] = patched["spec"]["taints"]
     return found
@@ -187,7 +187,7 @@ def test_a_relabel_patch_takes_stale_labels_off_and_leaves_taints_alone_that_are
     obj = created()
     obj["metadata"]["labels"]["gone"] = "x"
     obj["metadata"]["annotations"][names.ANNOTATION_LABEL_KEYS] = "team,gone,never"
-    patch = relabel_patch(obj, Relabel(read_node(obj), WISH))
+    patch = relabel_patch(obj, WISH, labels_of(WISH))
     assert patch["metadata"]["labels"] == {"gone": None, **labels_of(WISH)}
     assert patch["metadata"]["annotations"] == annotations_of(WISH)
     assert "spec" not in patch
