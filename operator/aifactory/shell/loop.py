@@ -22,6 +22,7 @@ from aifactory.shell.lease import Leadership
 from aifactory.shell.memory import Memory
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
+from aifactory.shell.rest import LONGEST, Rest
 from aifactory.shell.settings import Settings
 from aifactory.shell.wake import Wake
 from aifactory.shell.writes import Cut, Summary
@@ -71,6 +72,7 @@ class Loop:
         self._said: frozenset[str] = frozenset()
         self._troubles = 0  # cycles in a row that failed or got nowhere
         self._effort = Effort(settings.decision_seconds)
+        self._rest: Rest | None = None
         self._quiet = asyncio.Event()  # no write is under way
         self._quiet.set()
 
@@ -125,11 +127,15 @@ class Loop:
         began, term = clock(), self._leadership.term
         if term != self._term:
             self._memory.clear()  # another one may have led meanwhile
-            self._term = term
+            self._term, self._rest = term, None
         # 2. Gather.
         with self._metrics.phase("gather"):
             world = await gather(self._client, self._backends, self._memory)
-        gathered = clock()
+        gathered, news, before = clock(), self._planner.news, (self._memory.adopted, self._memory.reasons)
+        if self._rest is not None and self._rest.holds(world, news, gathered):
+            self._metrics.at_rest()
+            return self._rest.until - gathered
+        self._rest = None
         # 3. Decide, beside the event loop: the lease has to be renewed meanwhile.
         with self._metrics.phase("decide"):
             decision = await self._decide(world)
@@ -168,7 +174,12 @@ class Loop:
         due = [self._memory.failures.seconds, plan.again_after, self._effort.brief or None]
         if summary.passed_by or world.unknown:
             due.append(backoff(max(1, self._troubles), self._settings))
-        return min((seconds for seconds in due if seconds is not None), default=None)
+        again = min((seconds for seconds in due if seconds is not None), default=None)
+        same = before == (self._memory.adopted, self._memory.reasons)
+        rests = same and summary.nothing and not world.unknown and not decision.given.brief
+        until = gathered + min(LONGEST, math.inf if again is None else again)
+        self._rest = Rest(world, news, until) if rests else None
+        return again
 
     async def _decide(self, world: World) -> Decision:
         loop, memory = asyncio.get_running_loop(), self._memory

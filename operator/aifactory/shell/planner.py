@@ -82,6 +82,8 @@ class Planner:
         self._alarm: asyncio.TimerHandle | None = None
         self._failures = 0  # in a row
         self._stopped = False
+        self.news = 0
+        """How often there was something new to say: more of an answer, or that a wait is over."""
 
     def place(self, asked: Asked) -> Placed:
         """How far better plans have come. For a thread beside the loop."""
@@ -146,8 +148,13 @@ class Planner:
             return False
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = self._loop.call_at(until, partial(self._wake, wish=True))
+        self._alarm = self._loop.call_at(until, self._tell_all)
         return True
+
+    def _tell_all(self) -> None:
+        """Who waits has waited long enough."""
+        self.news += 1
+        self._wake(wish=True)
 
     def _begin(self) -> None:
         """Begin with the next question, if there is one."""
@@ -209,6 +216,7 @@ class Planner:
         """Say how far it has come, to the next cycle."""
         question.placed = placed
         self._last = question
+        self.news += 1
         self._wake(wish=placed.certificate is None)
 
 

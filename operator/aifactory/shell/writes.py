@@ -59,6 +59,11 @@ class Summary:
         """Whether there was something to do and none of it could be done."""
         return not self.done and bool(self.passed_by or self.failed)
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there was nothing to do at all."""
+        return not (self.done or self.passed_by or self.refused or self.failed or self.left_off)
+
     def log(self) -> None:
         """Log the failures, those that are alike in one line."""
         for (what, status, _), messages in self.reasons.items():
