@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from attack.proxy import Gate, peace
+from attack.size import WHOLE
 from attack.stage import Show, Stage
 from cluster.conftest import cluster, kubectl, prepared, shown_by
 from cluster.operating import FACTORIES, POOLS, Kubectl, a_namespace, clear, get, installed
 from controlplane import Cluster
 
 __all__ = ["cluster", "kubectl"]
+collect_ignore = ["test_samples.py" if WHOLE else "test_whole.py"]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

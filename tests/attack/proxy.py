@@ -45,6 +45,16 @@ class Gate(Proxy):
         """Seconds since the last write came."""
         return monotonic() - self._last
 
+    @property
+    def upstream(self) -> str:
+        """The URL of the API server behind it."""
+        return str(self._cluster["server"])
+
+    def move(self, url: str) -> None:
+        """Ask another API server of the same cluster from now on, on new connections."""
+        self._cluster["server"] = url
+        self.sever()
+
     def _judge(self, asked: Asked) -> Fault | None:
         number = 0
         if writes(asked):

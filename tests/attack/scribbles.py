@@ -1,7 +1,7 @@
 """Our words in a cluster, scribbled over one at a time: deleted, one character flipped, or a neighbour's."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,6 +11,7 @@ from aifactory.api import names
 from cluster.operating import FACTORIES, POOLS, Kubectl, Object, read, refusal
 
 FINALIZERS = ("metadata", "finalizers")
+_TIME = "lastTransitionTime"
 _ABSENT: Any = object()
 _OTHER = {"": "x", "1": "2", "x": "y"}  # characters that do not become the common other one
 _KINDS = {"Node": "nodes", "GPUPool": POOLS, "AIFactory": FACTORIES}
@@ -71,12 +72,16 @@ def words(obj: Object) -> Iterator[Word]:
         yield Word(kind, ("status", field))
 
 
-def scribbled(word: Word, how: How, obj: Object, neighbour: Object) -> Any:
-    """What a word becomes; what it is already where there is nothing to do."""
+def scribbled(word: Word, how: How, obj: Object, neighbours: Sequence[Object]) -> Any:
+    """What a word becomes; what it is already where there is nothing to do.
+
+    Of neighbours the first counts that says something else.
+    """
     if how is How.DELETED:
         return [] if word.path == FINALIZERS else _ABSENT
     if how is How.SWAPPED:
-        return deepcopy(word.of(neighbour))
+        others = [value for it in neighbours if (value := word.of(it)) not in (word.of(obj), _ABSENT)]
+        return deepcopy(others[0] if others else word.of(obj))
     return _flipped(word.of(obj))
 
 
@@ -94,9 +99,23 @@ def _flipped(value: Any) -> Any:
     if isinstance(value, list) and value:
         return [_flipped(value[0]), *value[1:]]
     if isinstance(value, dict) and value:
-        first = sorted(value)[0]
+        first = min(value.keys() - {_TIME} or value)
         return {**value, first: _flipped(value[first])}
     return value
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two values of a word say the same: times aside, and what is left out is empty or 0."""
+    return bool(_plain(one) == _plain(other))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: _plain(it) for key, it in value.items() if key != _TIME}
+        return {key: it for key, it in kept.items() if it is not None} or None
+    if isinstance(value, list):
+        return [_plain(it) for it in value] or None
+    return None if value is _ABSENT or value in (0, "") else value
 
 
 def scribble(kubectl: Kubectl, obj: Object, word: Word, value: Any) -> str:
