@@ -6,7 +6,7 @@ export PYTHONPATH := tests:.
 unexport PYTHONDONTWRITEBYTECODE  # a run of tests starts hundreds of programs, each of which would compile all of it
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test image sbom check format generate pictures lock bench bench-operator bench-solver soak clean
+.PHONY: help demo cluster test test-attack image sbom check format generate pictures lock bench bench-operator bench-solver soak clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -27,6 +27,10 @@ cluster: $(ENV) ## An empty cluster with the operator at work, until Ctrl-C.
 test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot be found.
 	@$(BIN)/python -m controlplane prepare
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+
+test-attack: $(ENV) ## Attack the operator for hours: killed at every write, in all kinds of trouble, on 2,000 steps of walks. STEPS=... SEED=... ONLY=... narrow it.
+	@$(BIN)/python -m controlplane prepare
+	ATTACK=whole $(BIN)/python -m pytest tests/attack $(if $(ONLY),-k "$(ONLY)")
 
 image: $(ENV) ## Build the image without a registry, start it on a test cluster, and write it to dist. BASE=... builds on that.
 	@$(BIN)/python -m image dist/aifactory-operator.tar

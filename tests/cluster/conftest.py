@@ -33,8 +33,14 @@ from controlplane import Cluster, Lines, Process, open_cluster
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Have the control plane built before the first test, whose time is limited: a build takes minutes."""
-    here = Path(__file__).parent
+    """Have the control plane built before the first test."""
+    prepared(session, Path(__file__).parent)
+
+
+def prepared(session: pytest.Session, here: Path) -> None:
+    """Have it built where a test below `here` is about to run: the time of a test is limited, and a build
+    takes minutes.
+    """
     items = [item for item in session.items if item.path.is_relative_to(here)]
     if session.config.option.collectonly or not items:
         return

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import json
 import ssl
 import tempfile
@@ -10,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 import yaml
 from aiohttp import web
+from yarl import URL
 
 from controlplane.ports import free_port
 
@@ -53,7 +55,29 @@ class Cut:
     """Half of the answer comes."""
 
 
-Fault = Instead | Lost | Cut
+@dataclass(frozen=True)
+class Late:
+    """It is passed on after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Silent:
+    """The API server is not asked; nothing but a header comes for so many seconds, and then the end."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Changed:
+    """It is asked with another query, and its answer, a JSON object, is changed in place."""
+
+    change: Callable[[dict[str, Any]], None] = lambda answer: None
+    query: dict[str, str] = field(default_factory=dict)
+
+
+Fault = Instead | Lost | Cut | Late | Silent | Changed
 HTML = Instead(200, "<html><body>Please log in.</body></html>", "text/html")
 
 
@@ -102,7 +126,7 @@ class Proxy:
             loop.call_soon_threadsafe(transport.abort)
 
     @contextmanager
-    def running(self) -> Iterator["Proxy"]:
+    def running(self) -> Iterator[Self]:
         """Serve, in a thread of its own."""
         up, self._down = threading.Event(), asyncio.Event()
         failed: list[BaseException] = []
@@ -152,6 +176,7 @@ class Proxy:
         return context
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()  # whole, before anything can happen to whoever asks
         asked = Asked(request.method, request.path, dict(request.query))
         self.asked.append(asked)
         fault = self.fault(asked)
@@ -161,11 +186,16 @@ class Proxy:
             return web.Response(
                 status=fault.status, text=fault.body, content_type=fault.content_type, headers=fault.headers
             )
+        if isinstance(fault, Silent):
+            return await self._say_nothing(request, fault.seconds, transport)
+        if isinstance(fault, Late):
+            await asyncio.sleep(fault.seconds)
         # A request without a token of its own is the kubeconfig's user's.
         tls = self._tls["Authorization" not in request.headers]
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP}
-        url = self._cluster["server"].rstrip("/") + request.raw_path
-        body = await request.read()
+        url = URL(self._cluster["server"].rstrip("/") + request.raw_path, encoded=True)
+        if isinstance(fault, Changed):
+            url = url.update_query(fault.query)
         async with self._session.request(
             request.method,
             url,
@@ -177,9 +207,11 @@ class Proxy:
             kept = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP}
             if "Content-Encoding" in answer.headers:
                 kept["Content-Encoding"] = answer.headers["Content-Encoding"]
-            if fault is None:
+            if fault is None or isinstance(fault, Late):
                 return await self._pass_on(request, answer, kept, transport)
             data = await answer.read()
+            if isinstance(fault, Changed):
+                return _changed(answer.status, data, kept, fault.change)
             if isinstance(fault, Cut):
                 half = web.StreamResponse(status=answer.status, headers=kept)
                 half.content_length = len(data)
@@ -187,6 +219,15 @@ class Proxy:
                 await half.write(data[: len(data) // 2])
             transport.abort()
             return web.Response()
+
+    async def _say_nothing(
+        self, request: web.Request, seconds: float, transport: asyncio.Transport
+    ) -> web.StreamResponse:
+        nothing = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await nothing.prepare(request)
+        await asyncio.sleep(seconds)
+        transport.abort()
+        return nothing
 
     async def _pass_on(
         self,
@@ -206,3 +247,14 @@ class Proxy:
         finally:
             self._open.discard(transport)
         return passed
+
+
+def _changed(
+    status: int, data: bytes, headers: dict[str, str], change: Callable[[dict[str, Any]], None]
+) -> web.Response:
+    if headers.pop("Content-Encoding", "") == "gzip":
+        data = gzip.decompress(data)
+    answer = json.loads(data)
+    if status == 200:
+        change(answer)
+    return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
