@@ -109,14 +109,15 @@ def _ready(url: str, flags: dict[str, str]) -> bool:
 def lagged(stage: Stage, cluster: Cluster, tenant: str, folder: Path, story: Sequence[Step]) -> None:
     """Play a story in which the operator is moved to the second API server, and back.
 
-    In each step users act while the second one lags behind, and the operator has moved to it. Then, in turns,
-    the second one catches up, or the operator moves back to the first.
+    In each step users act, and the operator moves to the second one, which lags behind. Then, in turns, that
+    one catches up, or the operator moves back to the first.
     """
     gate, turns = stage.gate, cycle((True, False))
     with second_apiserver(cluster, folder) as (url, link):
         first = gate.upstream
 
         def before(step: Step) -> None:
+            gate.move(first)
             link.hold()
 
         def during(step: Step) -> None:

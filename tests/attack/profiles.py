@@ -1,6 +1,6 @@
 """Ways in which an API server, or what stands before it, answers badly, as one profile each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
@@ -91,11 +91,11 @@ class Ghosts:
             return None
         form = f"{asked.query.get('labelSelector')}"  # what is asked for, and so how its answer looks
 
-        def haunt(answer: Mapping[str, Any]) -> None:
-            known = self.seen.setdefault(form, {})
-            there = {item["metadata"]["uid"] for item in answer["items"]}
-            answer["items"].extend(it for uid, it in known.items() if uid not in there)
-            known.update({item["metadata"]["uid"]: item for item in answer["items"]})
+        def haunt(answer: dict[str, Any]) -> None:
+            known, there = self.seen.setdefault(form, {}), answer.get("items") or []
+            uids = {item["metadata"]["uid"] for item in there}
+            answer["items"] = [*there, *(it for uid, it in known.items() if uid not in uids)]
+            known.update({item["metadata"]["uid"]: item for item in there})
 
         return Changed(haunt)
 
@@ -109,7 +109,7 @@ PROFILES: dict[str, Profile] = {
     "answers cut": Profile(some(Cut(), _plain)),
     "late": Profile(all_of(Late(LATENCY), _plain)),
     "watches expired": Profile(all_of(error_event(410, "Expired"), _watches)),
-    "watches silent": Profile(all_of(Silent(SILENCE), _watches)),
+    "watches silent": Profile(all_of(Silent(SILENCE), _watches), lifts=3),
     "pages expired": Profile(expiring_pages),
     "nothing answers": Profile(all_of(Instead(502, "<html>", "text/html"), _anything), lifts=12),
     "ghosts": Profile(Ghosts, lifts=2),

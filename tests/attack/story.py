@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from attack.stage import Stage, recorded
-from cluster.operating import FACTORIES, POOLS, Kubectl, apply, delete_factory, factory, get, pool
+from cluster.operating import FACTORIES, POOLS, Kubectl, apply, factory, get, pool, refusal
+from controlplane import wait_until
 from controlplane.waiting import PATIENCE
 from recorder import History, Resource
 
@@ -78,7 +79,16 @@ def _pools_gone(kubectl: Kubectl, tenant: str) -> None:
 
 def _sites_gone(kubectl: Kubectl, tenant: str) -> None:
     for obj in get(kubectl, FACTORIES):
-        delete_factory(kubectl, obj["metadata"]["name"])
+        _let_go(kubectl, obj["metadata"]["name"])
+
+
+def _let_go(kubectl: Kubectl, site: str) -> None:
+    """Delete a site that is empty, and wait for nobody: its operator may be in trouble."""
+
+    def deleted() -> bool:
+        return not refusal(lambda: kubectl("delete", FACTORIES, site, "--wait=false"))
+
+    wait_until(deleted, f"site {site} is seen to be empty")
 
 
 _EAST = frozenset({"east"})
@@ -100,7 +110,7 @@ STORY: tuple[Step, ...] = (
     Step("drain", _drain, {"train": 16, "batch": 8, "chat": 16, "urgent": 24}),
     Step(
         "factory gone",
-        lambda k, t: delete_factory(k, "west"),
+        lambda k, t: _let_go(k, "west"),
         {"train": 16, "batch": 8, "chat": 16, "urgent": 24},
         _EAST,
     ),

@@ -224,9 +224,13 @@ class Proxy:
         self, request: web.Request, seconds: float, transport: asyncio.Transport
     ) -> web.StreamResponse:
         nothing = web.StreamResponse(headers={"Content-Type": "application/json"})
-        await nothing.prepare(request)
-        await asyncio.sleep(seconds)
-        transport.abort()
+        self._open.add(transport)
+        try:
+            await nothing.prepare(request)
+            await asyncio.sleep(seconds)
+        finally:
+            self._open.discard(transport)
+            transport.abort()
         return nothing
 
     async def _pass_on(
