@@ -16,7 +16,7 @@ from aifactory.shell.client import KubernetesClient, configuration
 from cluster.backends.bed import gone, made, now, seen, until, up
 from cluster.karpenter.conftest import Claim
 from cluster.machines import CLAIMS, CLASSES, backend, node_class
-from cluster.operating import Kubectl, apply, nodes_in
+from cluster.operating import Kubectl, apply, nodes_in, read
 from cluster.shell.nodes import order
 from controlplane import Cluster
 
@@ -25,8 +25,8 @@ LEADER = Mandate("leader-1", 3)
 
 @pytest.fixture
 def late(kubectl: Kubectl, claim: Claim, site: str) -> Iterator[Order]:
-    """An order for a machine whose Node comes after some seconds."""
-    apply(kubectl, node_class(site, delay="5s"))
+    """An order for a machine whose Node comes late: what is done before that may take a while, too."""
+    apply(kubectl, node_class(site, delay="30s"))
     yield order(site, backend=Spec.model_validate(backend(site)))
     kubectl("delete", CLASSES, site)
 
@@ -40,8 +40,12 @@ async def test_a_node_that_nothing_stands_behind_any_more_counts_as_a_stray(
     driver: Karpenter, late: Order, site: str, kubectl: Kubectl
 ) -> None:
     name = (await driver.create(late, LEADER)).name
-    assert (await driver.observe())[site][0].name == name
-    # Gone before its machine has registered: that its kwok provider forgets, as a cloud may for a while.
+
+    async def launched() -> bool:
+        return "providerID" in read(kubectl, CLAIMS, name).get("status", {})
+
+    await until(launched, "it has a machine")
+    # Gone before the machine has registered: that its kwok provider forgets, as a cloud may for a while.
     kubectl("delete", CLAIMS, name)
 
     async def stray() -> bool:
