@@ -8,7 +8,7 @@ import pytest
 
 from aifactory.api import names
 from cluster.karpenter.seeing import claims_in
-from cluster.machines import backend
+from cluster.machines import CLAIMS, backend
 from cluster.operating import (
     FACTORIES,
     LEASE,
