@@ -49,19 +49,24 @@ class ClaimLook:
         said = (noted or self.claim).annotations
         return {key: said[key] for key in NOTES if key in said}
 
+    @property
+    def registered(self) -> bool:
+        """Whether its Node has got what it says. Until then that is Karpenter's to bring there."""
+        return self.node is not None and all(taint.key != _UNREGISTERED for taint in self.node.taints)
+
     def suits(self, wish: NodeWish) -> bool:
         """Whether nothing has to be changed about either."""
-        if not self.claim_suits(wish):
-            return False
-        return self.node is None or self.node_suits(wish, self.node)
+        return self.claim_suits(wish) and self.node_suits(wish)
 
     def claim_suits(self, wish: NodeWish) -> bool:
         """Whether nothing has to be changed about the NodeClaim."""
         return self.claim.says(own_labels_of(wish), claim_annotations_of(wish))
 
-    def node_suits(self, wish: NodeWish, node: NodeLook) -> bool:
-        """Whether nothing has to be changed about its Node."""
-        return node.says(own_labels_of(wish), annotations_of(wish)) and node.is_tainted(wish)
+    def node_suits(self, wish: NodeWish) -> bool:
+        """Whether nothing has to be changed about its Node, if there is one by now."""
+        if self.node is None or not self.registered:
+            return True
+        return self.node.says(own_labels_of(wish), annotations_of(wish)) and self.node.is_tainted(wish)
 
 
 def read_claim(obj: Object) -> Claim:
@@ -108,7 +113,7 @@ def joined(claim: Claim, seen: Seen | None) -> Node:
         name=claim.name,
         uid=claim.uid,
         look=replace(claim.look, annotations={**kept, **its.notes}),
-        ready=node is not None and node.ready and not _unregistered(look),
+        ready=node is not None and node.ready and its.registered,
         unschedulable=node is not None and node.unschedulable,
         deleting=claim.deleting or (node is not None and node.deleting),
         created=claim.created,
@@ -121,10 +126,6 @@ def joined(claim: Claim, seen: Seen | None) -> Node:
         out_of_service=whole.out_of_service or (look is not None and look.out_of_service),
         look=its,
     )
-
-
-def _unregistered(look: NodeLook | None) -> bool:
-    return look is not None and any(taint.key == _UNREGISTERED for taint in look.taints)
 
 
 def claim_body(wish: NodeWish, mandate: Mandate) -> Object:

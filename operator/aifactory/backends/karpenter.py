@@ -122,7 +122,7 @@ class Karpenter:
     async def relabel(self, change: Relabel) -> None:
         """Patch what differs, on the Node and on the NodeClaim."""
         look = _look(change.node)
-        if look.node and not look.node_suits(change.wish, look.node):
+        if not look.node_suits(change.wish):
             obj = await self._client.get(NODE, look.node_name)
             patch = relabel_patch(obj, change.wish, own_labels_of(change.wish))
             await self._patch_node(look, patch, obj["metadata"]["resourceVersion"])

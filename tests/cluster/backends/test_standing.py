@@ -9,7 +9,7 @@ from aifactory.api import names
 from aifactory.backends import Backend, Mandate
 from aifactory.backends.port import ApiError
 from aifactory.decide.plan import CallOff, Cause, Delete, Drain, Evict, Hold, Relabel
-from aifactory.decide.world import Pod, Taint
+from aifactory.decide.world import Pod, PoolKey, Taint
 from aifactory.shell.client import KubernetesClient
 from cluster.backends.bed import Bed, gone, made, now, seen, until, up
 from cluster.operating import Kubectl, get, guard, read
@@ -123,17 +123,23 @@ async def test_the_slot_of_what_is_gone_can_be_ordered_again(bed: Bed, driver: B
     assert after.uid != before.uid
     assert not after.drains
     # What was meant for the former one leaves the new one alone.
+    await made(lambda node: driver.drain(Drain(node, now(), Cause.SPEC)), driver, site)
     steps: list[Any] = [
         driver.drain(Drain(before, now(), Cause.SPEC)),
         driver.hold(Hold(before)),
         driver.relabel(Relabel(before, wish_of(bed.order(site).wish.slot, labels={"a": "b"}))),
+        driver.delete(Delete(before)),
     ]
     for step in steps:
         with pytest.raises(ApiError) as caught:
             await step
         assert caught.value.status == 409
-    await driver.delete(Delete(before))  # it does not drain
-    assert (await seen(driver, site))[1].uid == after.uid
+    left = (await seen(driver, site))[1]
+    assert (left.uid, left.deleting, left.stamp and left.stamp.pool) == (
+        after.uid,
+        False,
+        PoolKey("ns", "llm"),
+    )
 
 
 async def test_a_drain_that_is_called_off_leaves_nothing_behind(

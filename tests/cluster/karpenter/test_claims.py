@@ -177,21 +177,6 @@ def test_where_nothing_can_be_launched_it_is_given_up(kubectl: Kubectl, claim: C
     )
 
 
-def test_one_that_was_deleted_while_its_machine_started_may_leave_the_machine(
-    kubectl: Kubectl, claim: Claim, site: str, karpenter: object
-) -> None:
-    """As a cloud does, too: so a Node that nothing stands behind any more is not forgotten."""
-    slowly = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "KWOKNodeClass", "metadata": {"name": site}}
-    apply(kubectl, {**slowly, "spec": {"nodeRegistrationDelay": "5s"}})
-    name = create(kubectl, claim(node_class=site))
-    wait_until(lambda: condition(read(kubectl, CLAIMS, name), "Launched") == "True", "it is launched")
-    kubectl("delete", CLAIMS, name)
-    wait_until(lambda: nodes_in(kubectl, site), "its Node comes all the same")
-    assert claims_in(kubectl, site) == []
-    kubectl("delete", "node", nodes_in(kubectl, site)[0]["metadata"]["name"])
-    kubectl("delete", "kwoknodeclass", site)
-
-
 def events_of(kubectl: Kubectl, name: str) -> list[dict[str, Any]]:
     """The events about an object that is in no namespace."""
     return get(kubectl, "events", "--namespace=default", f"--field-selector=involvedObject.name={name}")

@@ -8,7 +8,7 @@ import pytest
 
 from aifactory.api import names
 from cluster.karpenter.seeing import claims_in
-from cluster.machines import backend
+from cluster.machines import CLAIMS, backend
 from cluster.operating import (
     FACTORIES,
     LEASE,
@@ -34,7 +34,8 @@ NODE = 10_200  # watts of a node in the factories here
 
 
 @pytest.fixture(scope="module")
-def recorder(cluster: Cluster, kubeconfig: Path) -> Iterator[Recorder]:
+def recorder(cluster: Cluster, kubectl: Kubectl, kubeconfig: Path) -> Iterator[Recorder]:
+    kubectl("delete", CLAIMS, f"--selector={names.LABEL_FACTORY}")  # what other tests have left
     with Recorder(cluster.kubeconfig, claims=True) as recorder:
         yield recorder
 

@@ -58,7 +58,6 @@ EVERYWHERE = {
     "aifactory.dev/aifactories/status": "patch",
     "aifactory.dev/gpupools/status": "patch",
     "/nodes": "get list watch create patch delete",
-    "karpenter.sh/nodeclaims": "list watch",
     "/pods": "list delete",
     "/pods/eviction": "create",
     "/events": "get create patch",
@@ -67,6 +66,8 @@ EVERYWHERE = {
     "authentication.k8s.io/tokenreviews": "create",
     "authorization.k8s.io/subjectaccessreviews": "create",
 }
+# And that is used where it is served: a cluster need not have Karpenter.
+EVERYWHERE |= (WHERE_SERVED := {"karpenter.sh/nodeclaims": "list watch"})
 AT_HOME = {
     "coordination.k8s.io/leases": "create",
     "coordination.k8s.io/leases aifactory": "get patch",

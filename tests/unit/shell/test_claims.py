@@ -111,7 +111,9 @@ def test_how_it_is_its_node_says() -> None:
 
 def test_it_is_not_ready_before_karpenter_has_given_its_node_what_it_says() -> None:
     taints = [{"key": "karpenter.sh/unregistered", "effect": "NoExecute"}]
-    assert not whole(claim(), machine(taints=taints)).ready
+    node = whole(claim(), machine(taints=taints))
+    assert not node.ready
+    assert node.look.suits(KARPENTERS), "what it lacks is Karpenter's to bring"
 
 
 def test_what_it_is_its_node_cannot_say() -> None:
