@@ -11,10 +11,14 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(file for folder in ("tests", "demo") for file in (ROOT / folder).rglob("*.py"))
 WITH_TIMEOUT = {"run", "call", "check_call", "check_output", "communicate", "urlopen"}
 WAITS = {"wait", "join", "result", "pause"}
-# What people end with Ctrl-C; the one place that polls; a solver that hangs on purpose; what is to be seen.
+# What people end with Ctrl-C; the places that poll until a deadline; what hangs on purpose; what is to be seen.
 MAY = {
     ("tests/controlplane/__main__.py", "pause"),
+    ("tests/attack/stage.py", "sleep"),
+    ("tests/cluster/endless.py", "sleep"),
+    ("tests/cluster/hung.py", "wait"),
     ("tests/controlplane/waiting.py", "sleep"),
+    ("tests/unit/shell/test_loop.py", "sleep"),
     ("tests/unit/shell/solvers.py", "sleep"),
     ("demo/cluster.py", "pause"),
     ("demo/screen.py", "sleep"),
