@@ -15,7 +15,7 @@ import numpy
 from rich.console import Console
 
 from aifactory.decide import World, decide
-from aifactory.decide.build import build
+from aifactory.decide.model.build import build
 from aifactory_solver import check, solve_plainly
 from bench.fleets import fleet, served, standing
 

@@ -7,8 +7,8 @@ from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.api.pool_status import GPUPoolStatus
 from aifactory.api.reading import parse_factory, parse_pool
-from aifactory.decide.plan import Plan
-from aifactory.decide.world import World, claims_of, key_of
+from aifactory.decide.model.plan import Plan
+from aifactory.decide.model.world import World, claims_of, key_of
 
 SYSTEMS = ("gb200-nvl72", "gb300-nvl72", "hgx-h100", "hgx-b200")
 TOPOLOGIES: tuple[dict[str, Any], ...] = (

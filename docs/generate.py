@@ -18,8 +18,8 @@ from aifactory.api.meta import ObjectMeta
 from aifactory.api.quantity import show_power
 from aifactory.cli.app import app
 from aifactory.decide import World, decide
-from aifactory.decide.placed import Stopped
-from aifactory.decide.world import Refused
+from aifactory.decide.model.world import Refused
+from aifactory.decide.place.placed import Stopped
 from aifactory.shell.access import NO_SECONDS, YES_SECONDS
 from aifactory.shell.endpoint import MOST, SECONDS
 from aifactory.shell.metrics import PHASES, POOL_STATES, Metrics

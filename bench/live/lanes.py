@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 
 from aifactory.decide import World, decide
-from aifactory.decide.build import build
-from aifactory.decide.case import Case
-from aifactory.decide.lanes import choose
-from aifactory.decide.placed import Asked, Placed
-from aifactory.decide.plan import Adopted
+from aifactory.decide.model.build import build
+from aifactory.decide.model.case import Case
+from aifactory.decide.model.plan import Adopted
+from aifactory.decide.place.lanes import choose
+from aifactory.decide.place.placed import Asked, Placed
 from aifactory_solver import Problem, Solution, gpus_by_pool, solve
 from aifactory_solver.bands import bands
 from aifactory_solver.problem import Ints

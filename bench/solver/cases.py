@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 
-from aifactory.decide.build import build
-from aifactory.decide.world import World
+from aifactory.decide.model.build import build
+from aifactory.decide.model.world import World
 from aifactory_solver.problem import Problem
 from bench.solver import helios, knapsack, openb
 from bench.solver.events import EVENTS

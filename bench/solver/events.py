@@ -9,7 +9,7 @@ from typing import TypeVar
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.api.pool_status import GPUPoolStatus
-from aifactory.decide.world import World
+from aifactory.decide.model.world import World
 
 Resource = TypeVar("Resource", AIFactory, GPUPool)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from aifactory.api.pool import GPUPool
 from aifactory.cli.manifests import read, world_of
-from aifactory.decide.build import build
-from aifactory.decide.world import World
+from aifactory.decide.model.build import build
+from aifactory.decide.model.world import World
 from bench.solver.events import edited
 from bench.solver.greedy import keep
 from bench.solver.instances import carried_out

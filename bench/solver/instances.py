@@ -10,9 +10,9 @@ from aifactory.api.base import Model
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.api.pool_status import GPUPoolStatus, Placement
-from aifactory.decide.build import build
-from aifactory.decide.case import Case
-from aifactory.decide.world import World, claims_of, key_of
+from aifactory.decide.model.build import build
+from aifactory.decide.model.case import Case
+from aifactory.decide.model.world import World, claims_of, key_of
 from aifactory_solver.problem import Solution
 from bench.solver.claims import claims
 from bench.solver.greedy import best_fit

@@ -22,7 +22,7 @@ from random import Random
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import parse_factory, parse_pool
-from aifactory.decide.world import World
+from aifactory.decide.model.world import World
 from bench.solver.instances import SCALES
 
 R = 100

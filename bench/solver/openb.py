@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from aifactory.api.reading import parse_factory, parse_pool
-from aifactory.decide.world import World
+from aifactory.decide.model.world import World
 
 DATA = Path(__file__).parents[1] / "data" / "openb"
 TDP = {"P100": 250, "T4": 70, "A10": 150, "V100M16": 300, "V100M32": 300, "G2": 300, "G3": 300}

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from aifactory.decide.build import build
-from aifactory.decide.case import Case
-from aifactory.decide.world import PoolKey, World
+from aifactory.decide.model.build import build
+from aifactory.decide.model.case import Case
+from aifactory.decide.model.world import PoolKey, World
 from aifactory_solver.problem import Solution
 from bench.solver.instances import SCALES
 from bench.solver.sites import Site, factory, rated, sites, unit_watts

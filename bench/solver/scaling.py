@@ -23,8 +23,8 @@ import numpy as np
 from rich.console import Console
 
 from aifactory.api.reading import Invalid
-from aifactory.decide.build import build
-from aifactory.decide.world import World
+from aifactory.decide.model.build import build
+from aifactory.decide.model.world import World
 from aifactory_solver import solve
 from aifactory_solver.problem import Problem
 from bench.solver.instances import ATTEMPTS

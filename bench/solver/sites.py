@@ -17,8 +17,8 @@ import numpy as np
 from aifactory.api.catalogue import catalogue
 from aifactory.api.factory import AIFactory
 from aifactory.api.reading import parse_factory
-from aifactory.decide.build import build
-from aifactory.decide.world import World
+from aifactory.decide.model.build import build
+from aifactory.decide.model.world import World
 from bench.solver.space import Space
 
 PUE, OVERHEAD = "1.2", 12

@@ -15,8 +15,8 @@ from typing import Any
 from aifactory.api.catalogue import catalogue
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import parse_factory, parse_pool
-from aifactory.decide.build import build
-from aifactory.decide.world import PoolKey, World
+from aifactory.decide.model.build import build
+from aifactory.decide.model.world import PoolKey, World
 from bench.solver.greedy import most_units
 from bench.solver.sites import SCARCE, Site, manifest, unit_watts
 from bench.solver.space import Space

@@ -11,8 +11,8 @@ from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, parse_factory, parse_pool
 from aifactory.backends.nodes import read_look, read_node
-from aifactory.decide.standing import known_stamps
-from aifactory.decide.world import Refused
+from aifactory.decide.model.standing import known_stamps
+from aifactory.decide.model.world import Refused
 from cluster.operating import FACTORIES, POOLS, Kubectl, Object, get
 from unit.decide.judge import judge_settled
 from unit.decide.state import Fault, Labelled, State

@@ -4,7 +4,7 @@ import os
 import signal
 
 from aifactory.cli import app
-from aifactory.decide.plan import Drain, Order, Plan
+from aifactory.decide.model.plan import Drain, Order, Plan
 from aifactory.shell.apply import Round
 
 _tell = Round.tell

@@ -8,7 +8,7 @@ import yaml
 
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import World, decide
-from aifactory.decide.world import claims_of
+from aifactory.decide.model.world import claims_of
 from cluster.operating import POOLS, Object, apply, factory, pool, read
 
 Kubectl = Callable[..., str]

@@ -13,7 +13,7 @@ from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends.kwok import node_body
 from aifactory.backends.port import Mandate
 from aifactory.decide import World, decide
-from aifactory.decide.plan import Order
+from aifactory.decide.model.plan import Order
 from unit.decide.extremes import factories, pools
 
 Kubectl = Callable[..., str]
@@ -54,7 +54,7 @@ def test_the_api_server_takes_them_and_every_node_that_is_ordered(kubectl: Kubec
         objects += [site, wish]
         parsed = World(factories=(parse_factory(site),), pools=(parse_pool(wish),))
         orders = [a for a in decide(parsed, NOW).actions if isinstance(a, Order)]
-        nodes += [node_body(order.wish, Mandate("leader", 1)) for order in (*orders[:NODES], *orders[-1:])]
+        nodes += [node_body(order.spec, Mandate("leader", 1)) for order in (*orders[:NODES], *orders[-1:])]
     assert len(nodes) > OBJECTS
     for batch in (objects, nodes):
         out = kubectl(

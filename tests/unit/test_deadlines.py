@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted(file for folder in ("tests", "demo") for file in (ROOT / folder).rglob("*.py"))
 WITH_TIMEOUT = {"run", "call", "check_call", "check_output", "communicate", "urlopen"}
 WAITS = {"wait", "join", "result", "pause"}
-# What people end with Ctrl-C; the places that poll until a deadline; what hangs on purpose; what is to be seen.
+# What people end with Ctrl-C; what polls until a deadline; what hangs on purpose; what is to be seen.
 MAY = {
     ("tests/controlplane/__main__.py", "pause"),
     ("tests/attack/stage.py", "sleep"),

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.cli.manifests import Manifests, read
-from aifactory.decide.layout import lay_out
+from aifactory.decide.model.layout import lay_out
 from demo import final, paper
 from demo.chart import Calendar, draw
 from demo.delays import delays

@@ -174,7 +174,7 @@ def test_the_reference_is_up_to_date() -> None:
 
 
 def test_every_reason_is_described_and_none_is_made_up() -> None:
-    used = {word for file in (ROOT / "operator/aifactory/decide").glob("*.py") for word in camel_case(file)}
+    used = {word for file in (ROOT / "operator/aifactory/decide").rglob("*.py") for word in camel_case(file)}
     types = {name for kind in reasons.TYPES.values() for name in kind}
     described = {reason.name for reason in reasons.REASONS}
     assert used - types - reasons.WORDS - described == set(), "describe these in docs/reasons.py"

@@ -10,7 +10,7 @@ from aifactory.backends.looks import NodeLook, taint_body
 from aifactory.backends.marks import annotations_of, own_labels_of, taints_of
 from aifactory.backends.nodes import NOTES, Seen, node_of, read_look
 from aifactory.backends.port import NODE_CLAIM, ApiError, Mandate, Object
-from aifactory.decide.world import Node, NodeWish
+from aifactory.decide.model.world import Node, NodeSpec
 
 # Karpenter lets pods stay until then, whatever holds them; without it, from the deletion on for as long as
 # `terminationGracePeriod` says.
@@ -54,15 +54,15 @@ class ClaimLook:
         """Whether its Node has got what it says. Until then that is Karpenter's to bring there."""
         return self.node is not None and all(taint.key != _UNREGISTERED for taint in self.node.taints)
 
-    def suits(self, wish: NodeWish) -> bool:
+    def suits(self, wish: NodeSpec) -> bool:
         """Whether nothing has to be changed about either."""
         return self.claim_suits(wish) and self.node_suits(wish)
 
-    def claim_suits(self, wish: NodeWish) -> bool:
+    def claim_suits(self, wish: NodeSpec) -> bool:
         """Whether nothing has to be changed about the NodeClaim."""
         return self.claim.says(own_labels_of(wish), claim_annotations_of(wish))
 
-    def node_suits(self, wish: NodeWish) -> bool:
+    def node_suits(self, wish: NodeSpec) -> bool:
         """Whether nothing has to be changed about its Node, if there is one by now."""
         if self.node is None or not self.registered:
             return True
@@ -90,7 +90,7 @@ def read_other_claim(obj: Object) -> Claim | None:
     return read_claim(obj) if ours or names.may_name_a_slot(meta["name"]) else None
 
 
-def claim_annotations_of(wish: NodeWish) -> dict[str, str]:
+def claim_annotations_of(wish: NodeSpec) -> dict[str, str]:
     """The annotations of a NodeClaim that are kept as wished.
 
     Which taints were set is said once, with the order, as its taints are: Karpenter copies both to the Node.
@@ -128,7 +128,7 @@ def joined(claim: Claim, seen: Seen | None) -> Node:
     )
 
 
-def claim_body(wish: NodeWish, mandate: Mandate) -> Object:
+def claim_body(wish: NodeSpec, mandate: Mandate) -> Object:
     """The NodeClaim of an order. Raises ApiError where its factory names no instance type for its system.
 
     It stands alone, in no NodePool: so nothing replaces it, and nothing but us chooses which one goes. Zone,
@@ -165,7 +165,7 @@ def claim_body(wish: NodeWish, mandate: Mandate) -> Object:
     }
 
 
-def claim_patch(look: NodeLook, wish: NodeWish) -> Object:
+def claim_patch(look: NodeLook, wish: NodeSpec) -> Object:
     """What brings a NodeClaim up to date."""
     labels = look.labels_for(wish, own_labels_of(wish))
     return {"metadata": {"labels": labels, "annotations": claim_annotations_of(wish)}}

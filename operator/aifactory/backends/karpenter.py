@@ -26,8 +26,8 @@ from aifactory.backends.marks import own_labels_of
 from aifactory.backends.nodes import Seen, call_off_patch, drain_patch, hold_patch, read_seen, relabel_patch
 from aifactory.backends.port import NODE, NODE_CLAIM, ApiError, Client, Mandate, NotInstalled, Object
 from aifactory.backends.steps import evict_pod, patch_same, pods_on
-from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
-from aifactory.decide.world import Node, Pod
+from aifactory.decide.model.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
+from aifactory.decide.model.world import Node, Pod
 
 _UNLABELLED: Final = f"!{names.LABEL_FACTORY}"
 _GONE: Final = 404
@@ -113,7 +113,7 @@ class Karpenter:
 
     async def create(self, order: Order, mandate: Mandate) -> Node:
         """Create a NodeClaim, by POST: a name that is taken answers 409."""
-        body = claim_body(order.wish, mandate)
+        body = claim_body(order.spec, mandate)
         self._brake.check(body["metadata"]["labels"])
         claim = read_claim(await self._client.create(NODE_CLAIM, body))
         self._brake.ordered(claim)
@@ -122,12 +122,12 @@ class Karpenter:
     async def relabel(self, change: Relabel) -> None:
         """Patch what differs, on the Node and on the NodeClaim."""
         look = _look(change.node)
-        if not look.node_suits(change.wish):
+        if not look.node_suits(change.spec):
             obj = await self._client.get(NODE, look.node_name)
-            patch = relabel_patch(obj, change.wish, own_labels_of(change.wish))
+            patch = relabel_patch(obj, change.spec, own_labels_of(change.spec))
             await self._patch_node(look, patch, obj["metadata"]["resourceVersion"])
-        if not look.claim_suits(change.wish):
-            await self._patch(change.node, claim_patch(look.claim, change.wish))
+        if not look.claim_suits(change.spec):
+            await self._patch(change.node, claim_patch(look.claim, change.spec))
 
     async def drain(self, drain: Drain) -> None:
         """Cordon the Node. Before there is one, nothing can be scheduled there: it is only noted."""

@@ -18,8 +18,8 @@ from aifactory.backends.nodes import (
 )
 from aifactory.backends.port import NODE, Client, Mandate, Object
 from aifactory.backends.steps import evict_pod, kill_pods, patch_same, pods_on
-from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
-from aifactory.decide.world import Node, NodeWish, Pod
+from aifactory.decide.model.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
+from aifactory.decide.model.world import Node, NodeSpec, Pod
 
 # kwok plays the kubelet only for nodes with this annotation.
 KWOK: Final = {"kwok.x-k8s.io/node": "fake"}
@@ -61,12 +61,12 @@ class Kwok:
         twice; an apply would write over whatever stands there, bring back a node that was deleted this
         very moment, and own the whole taint list, which admission and the lifecycle controller share.
         """
-        return read_node(await self._client.create(NODE, node_body(order.wish, mandate)))
+        return read_node(await self._client.create(NODE, node_body(order.spec, mandate)))
 
     async def relabel(self, change: Relabel) -> None:
         """Patch what differs. The taint list is one atomic value, so it is changed as it is now."""
         obj = await self._client.get(NODE, change.node.name)
-        patch = relabel_patch(obj, change.wish, labels_of(change.wish))
+        patch = relabel_patch(obj, change.spec, labels_of(change.spec))
         await self._patch(change.node, patch, obj["metadata"]["resourceVersion"])
 
     async def drain(self, drain: Drain) -> None:
@@ -108,7 +108,7 @@ class Kwok:
         await patch_same(self._client, NODE, node.name, change, uid=node.uid, version=version)
 
 
-def node_body(wish: NodeWish, mandate: Mandate) -> Object:
+def node_body(wish: NodeSpec, mandate: Mandate) -> Object:
     """The Node object of an order.
 
     It says in whose name it is created, and in which term: a ValidatingAdmissionPolicy compares both with

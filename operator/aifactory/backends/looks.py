@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aifactory.api import names
 from aifactory.backends.marks import annotations_of, labels_of, listed_in, spelled, taints_of
 from aifactory.backends.port import Object
-from aifactory.decide.world import NodeWish, Taint
+from aifactory.decide.model.world import NodeSpec, Taint
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class NodeLook:
         """Whether somebody marked it as broken: with the label, whatever it says but `false`."""
         return self.labels.get(names.LABEL_OUT_OF_SERVICE, "false") != "false"
 
-    def suits(self, wish: NodeWish) -> bool:
+    def suits(self, wish: NodeSpec) -> bool:
         """Whether nothing has to be changed about it."""
         return self.says(labels_of(wish), annotations_of(wish)) and self.is_tainted(wish)
 
@@ -44,7 +44,7 @@ class NodeLook:
             and not self._stale_labels(labels)
         )
 
-    def is_tainted(self, wish: NodeWish) -> bool:
+    def is_tainted(self, wish: NodeSpec) -> bool:
         """Whether its taints are as they should be."""
         wanted = {(t.key, t.effect): t for t in taints_of(wish)}
         keys = {key for key, _ in wanted} | self._set_taints
@@ -52,11 +52,11 @@ class NodeLook:
         new = self._new(taints_of(wish))
         return present.items() <= wanted.items() and all((t.key, t.effect) in present for t in new)
 
-    def labels_for(self, wish: NodeWish, labels: Mapping[str, str]) -> dict[str, str | None]:
+    def labels_for(self, wish: NodeSpec, labels: Mapping[str, str]) -> dict[str, str | None]:
         """These, as a merge patch. What a pool had set in place of its site's is the site's again."""
         return {**{key: wish.first_labels.get(key) for key in self._stale_labels(labels)}, **labels}
 
-    def taints_for(self, wish: NodeWish, present: Sequence[Object]) -> list[Object]:
+    def taints_for(self, wish: NodeSpec, present: Sequence[Object]) -> list[Object]:
         """The whole taint list with our own keys as wanted, and everybody else's taints as they are.
 
         Admission and the node lifecycle controller write to the same list, and theirs carry `timeAdded`, from

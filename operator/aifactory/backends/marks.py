@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aifactory.api import names
-from aifactory.decide.world import MOST_WATTS, NodeWish, PoolKey, Slot, Stamp, Taint
+from aifactory.decide.model.world import MOST_WATTS, NodeSpec, PoolKey, Slot, Stamp, Taint
 
 _YEARS: Final = (1970, 9000)
 
 
-def labels_of(wish: NodeWish) -> dict[str, str]:
+def labels_of(wish: NodeSpec) -> dict[str, str]:
     """All labels of a simulated node but those that are set with its order and never again."""
     slot = wish.slot
     return {
@@ -24,7 +24,7 @@ def labels_of(wish: NodeWish) -> dict[str, str]:
     }
 
 
-def own_labels_of(wish: NodeWish) -> dict[str, str]:
+def own_labels_of(wish: NodeSpec) -> dict[str, str]:
     """Those among them that are nobody else's to set, where a machine stands behind the node.
 
     By some of them tenants choose nodes; by these and the annotations `read_stamp` knows them again.
@@ -48,7 +48,7 @@ def owner_labels(pool: PoolKey) -> dict[str, str]:
     return {names.LABEL_POOL: pool.name, names.LABEL_POOL_NAMESPACE: pool.namespace}
 
 
-def annotations_of(wish: NodeWish) -> dict[str, str]:
+def annotations_of(wish: NodeSpec) -> dict[str, str]:
     """All annotations of a node but those that tell of its drain.
 
     Among them is which of its pool's labels and taints were set, so that what is taken off can be told from
@@ -67,7 +67,7 @@ def annotations_of(wish: NodeWish) -> dict[str, str]:
     }
 
 
-def taints_of(wish: NodeWish) -> tuple[Taint, ...]:
+def taints_of(wish: NodeSpec) -> tuple[Taint, ...]:
     """The taints of a node that are kept as wished: first the one that keeps other tenants away."""
     pool = wish.stamp.pool
     if wish.shared or pool is None:

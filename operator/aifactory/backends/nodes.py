@@ -8,8 +8,8 @@ from aifactory.api import names
 from aifactory.backends.looks import NodeLook, read_taint
 from aifactory.backends.marks import annotations_of, read_stamp, read_watts
 from aifactory.backends.port import Object
-from aifactory.decide.plan import Drain
-from aifactory.decide.world import Node, NodeWish, Pod
+from aifactory.decide.model.plan import Drain
+from aifactory.decide.model.world import Node, NodeSpec, Pod
 
 _FINISHED = ("Succeeded", "Failed")
 _MIRROR = "kubernetes.io/config.mirror"
@@ -148,7 +148,7 @@ def hold_patch() -> Object:
     return {"metadata": {"labels": {names.LABEL_POOL: None, names.LABEL_POOL_NAMESPACE: None}}}
 
 
-def relabel_patch(obj: Object, wish: NodeWish, labels: Mapping[str, str]) -> Object:
+def relabel_patch(obj: Object, wish: NodeSpec, labels: Mapping[str, str]) -> Object:
     """What brings the node `obj`, as it is now, up to date; `labels` are those that it should have."""
     look, present = read_look(obj), obj.get("spec", {}).get("taints", [])
     patch: Object = {

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
-from aifactory.decide.world import Node, Pod
+from aifactory.decide.model.plan import CallOff, Delete, Drain, Evict, Hold, Order, Relabel
+from aifactory.decide.model.world import Node, Pod
 
 Object = dict[str, Any]  # a Kubernetes object as JSON has it
 T = TypeVar("T")

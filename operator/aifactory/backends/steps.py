@@ -5,8 +5,8 @@ from typing import Final
 
 from aifactory.backends.nodes import read_pod
 from aifactory.backends.port import POD, Client, Kind, Object
-from aifactory.decide.plan import Evict
-from aifactory.decide.world import Pod
+from aifactory.decide.model.plan import Evict
+from aifactory.decide.model.world import Pod
 
 # Up to so many draining nodes are asked for their pods one by one; above it one LIST of all pods is cheaper.
 FEW_NODES: Final = 100

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aifactory.cli.manifests import Manifests
 from aifactory.decide import Plan
-from aifactory.decide.world import PoolKey, key_of
+from aifactory.decide.model.world import PoolKey, key_of
 
 
 @dataclass(frozen=True)

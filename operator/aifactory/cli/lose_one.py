@@ -13,10 +13,10 @@ from rich.table import Table
 from aifactory.api.pool_status import GPUPoolStatus
 from aifactory.cli.manifests import Manifests, world_of
 from aifactory.decide import Plan
-from aifactory.decide.build import build
-from aifactory.decide.case import Case
-from aifactory.decide.words import counted
-from aifactory.decide.world import PoolKey, key_of
+from aifactory.decide.model.build import build
+from aifactory.decide.model.case import Case
+from aifactory.decide.model.world import PoolKey, key_of
+from aifactory.decide.phrases import counted
 from aifactory_solver import Solution
 from aifactory_solver.array import namespace
 from aifactory_solver.batch import Loss, lose_one

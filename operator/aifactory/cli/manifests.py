@@ -13,8 +13,8 @@ from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, Problem, parse_factory, parse_pool, status_problems
 from aifactory.cli.documents import documents
 from aifactory.cli.present import held_back
-from aifactory.decide.layout import lay_out, quota_watts, smallest_unit
-from aifactory.decide.world import Refused, World, claims_of, key_of
+from aifactory.decide.model.layout import lay_out, quota_watts, smallest_unit
+from aifactory.decide.model.world import Refused, World, claims_of, key_of
 
 FILES = "File with AIFactories and GPUPools, or folder that is searched for files; - is standard input."
 

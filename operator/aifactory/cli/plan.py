@@ -18,8 +18,8 @@ from aifactory.cli.present import missing_pools
 from aifactory.cli.progress import telling
 from aifactory.cli.shown import LARGE_POOLS, Shown, read_priorities
 from aifactory.decide import Plan, decide
-from aifactory.decide.placed import Asked, Placed, Stopped, Trouble
-from aifactory.decide.words import counted
+from aifactory.decide.phrases import counted
+from aifactory.decide.place.placed import Asked, Placed, Stopped, Trouble
 from aifactory_solver import Solution, certify, solve
 from aifactory_solver.array import namespace as array_namespace
 

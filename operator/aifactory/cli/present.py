@@ -7,9 +7,9 @@ from aifactory.api import names
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
 from aifactory.api.pool_status import Placement
-from aifactory.decide.layout import Layout, lay_out
-from aifactory.decide.words import counted
-from aifactory.decide.world import Claim
+from aifactory.decide.model.layout import Layout, lay_out
+from aifactory.decide.model.world import Claim
+from aifactory.decide.phrases import counted
 
 
 def held_back(factories: Iterable[AIFactory], pools: Iterable[GPUPool]) -> tuple[Claim, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from aifactory.api.base import INT32_MAX
 from aifactory.api.pool import GPUPool
-from aifactory.decide.world import key_of
+from aifactory.decide.model.world import key_of
 
 LARGE_POOLS, LARGE_FACTORIES = 50, 12  # above this many they are summed up
 

@@ -18,9 +18,9 @@ from aifactory.cli.manifests import Manifests
 from aifactory.cli.present import held_back
 from aifactory.cli.shown import LARGE_FACTORIES, Shown
 from aifactory.decide import Plan
-from aifactory.decide.layout import Layout, lay_out
-from aifactory.decide.words import counted
-from aifactory.decide.world import Claim, PoolKey, key_of
+from aifactory.decide.model.layout import Layout, lay_out
+from aifactory.decide.model.world import Claim, PoolKey, key_of
+from aifactory.decide.phrases import counted
 
 _SHOWN_DOMAINS = 5
 _RANGES = 5  # of priorities, for each reason

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from aifactory.api.conditions import Condition
-from aifactory.decide.words import cut
+from aifactory.decide.phrases import cut
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,12 @@ from datetime import datetime
 
 import numpy as np
 
-from aifactory.decide.actions import DRAIN_POLL_SECONDS, MOST_ORDERS, act
-from aifactory.decide.assign import assign
-from aifactory.decide.build import build
-from aifactory.decide.called_off import called_off
-from aifactory.decide.case import Case
-from aifactory.decide.checked import checked
-from aifactory.decide.decision import Decision, Given
-from aifactory.decide.explained import More, Reasons, always
-from aifactory.decide.fleet import State
-from aifactory.decide.goes_first import exchanged, unsure
+from aifactory.decide.act.actions import DRAIN_POLL_SECONDS, MOST_ORDERS, act
 from aifactory.decide.guard import Broken, Guard, culprits, name_of, without
-from aifactory.decide.lanes import choose
-from aifactory.decide.placed import Asked, Placed, Placer, nothing_yet
-from aifactory.decide.placings import placings
-from aifactory.decide.plan import (
+from aifactory.decide.model.build import build
+from aifactory.decide.model.case import Case
+from aifactory.decide.model.fleet import State
+from aifactory.decide.model.plan import (
     SLOW_START,
     Action,
     CallOff,
@@ -31,9 +22,18 @@ from aifactory.decide.plan import (
     Placing,
     Plan,
 )
-from aifactory.decide.refused import is_final
-from aifactory.decide.statuses import with_reasons, with_statuses
-from aifactory.decide.world import PoolKey, World, Written, key_of
+from aifactory.decide.model.world import PoolKey, World, Written, key_of
+from aifactory.decide.place.assign import assign
+from aifactory.decide.place.called_off import called_off
+from aifactory.decide.place.checked import checked
+from aifactory.decide.place.goes_first import exchanged, unsure
+from aifactory.decide.place.lanes import choose
+from aifactory.decide.place.placed import Asked, Placed, Placer, nothing_yet
+from aifactory.decide.report.decision import Decision, Given
+from aifactory.decide.report.explained import More, Reasons, always
+from aifactory.decide.report.placings import placings
+from aifactory.decide.report.refused import is_final
+from aifactory.decide.report.statuses import with_reasons, with_statuses
 from aifactory_solver import Solution, check, gpus_by_pool
 from aifactory_solver.collector import paused
 from aifactory_solver.problem import Wrong

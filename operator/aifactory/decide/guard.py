@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from aifactory.api.factory import AIFactory
 from aifactory.api.pool import GPUPool
-from aifactory.decide.world import Refused, World, key_of
+from aifactory.decide.model.world import Refused, World, key_of
 
 T = TypeVar("T", AIFactory, GPUPool)
 

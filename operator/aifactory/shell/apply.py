@@ -28,8 +28,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from typing import TypeVar
 
 from aifactory.backends.port import Backend, Mandate
-from aifactory.decide.fair import in_turns
-from aifactory.decide.plan import (
+from aifactory.decide.model.plan import (
     CallOff,
     Delete,
     Drain,
@@ -42,7 +41,8 @@ from aifactory.decide.plan import (
     Relabel,
     StatusWrite,
 )
-from aifactory.decide.world import World
+from aifactory.decide.model.world import World
+from aifactory.decide.report.fair import in_turns
 from aifactory.shell import events
 from aifactory.shell.beside import beside
 from aifactory.shell.client import KubernetesClient
@@ -116,7 +116,7 @@ class Applier:
 class Round:
     """One plan that is carried out: first `release`, then `act`, and `tell` once the reasons are known.
 
-    Each raises Cut where this process leads no more, or has led in another term since.
+    Each raises LeadershipLost where this process leads no more, or has led in another term since.
     """
 
     def __init__(
@@ -279,7 +279,7 @@ class Round:
         if isinstance(action, Relabel):
             await self._driver(action.node.factory).relabel(action)
             return
-        factory = action.wish.slot.factory
+        factory = action.spec.slot.factory
         node = await self._driver(factory).create(action, Mandate(self._leadership.identity, self._term))
         self._memory.ordered(self._kind_of[factory], node)
 
@@ -320,7 +320,7 @@ def allowed(plan: Plan, missing: Set[Key]) -> list[Order]:
         order.pool
         for order in orders
         if not missing.isdisjoint(
-            (Key("AIFactory", "", order.wish.slot.factory), Key("GPUPool", *order.pool))
+            (Key("AIFactory", "", order.spec.slot.factory), Key("GPUPool", *order.pool))
         )
     }
     return [order for order in orders if order.pool not in barred]

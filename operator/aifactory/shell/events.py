@@ -5,7 +5,7 @@ from typing import Final
 
 from aifactory.api import names
 from aifactory.backends.port import Object
-from aifactory.decide.plan import Event
+from aifactory.decide.model.plan import Event
 from aifactory.shell.client import EVENT, ApiError, KubernetesClient
 from aifactory.shell.objects import Objects, key_of
 

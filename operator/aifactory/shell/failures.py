@@ -7,8 +7,18 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Final, NamedTuple
 
-from aifactory.decide.plan import CallOff, Delete, Drain, Evict, Finalizer, Hold, Order, Relabel, StatusWrite
-from aifactory.decide.world import Failure, Node, PoolKey, Slot, World, Written, key_of
+from aifactory.decide.model.plan import (
+    CallOff,
+    Delete,
+    Drain,
+    Evict,
+    Finalizer,
+    Hold,
+    Order,
+    Relabel,
+    StatusWrite,
+)
+from aifactory.decide.model.world import Failure, Node, PoolKey, Slot, World, Written, key_of
 from aifactory.shell.settings import DEFAULTS, Settings
 
 TOLD: Final = 2  # times that a write has to fail
@@ -161,8 +171,8 @@ class Failures:
         failed = self._known.setdefault(attempt, _Failed())
         failed.again(self._round, now, message, after, self._settings)
         if isinstance(item, Order):
-            name = item.wish.slot.node_name
-            slot = self._slots.setdefault(name, _Slot(item.wish.slot, attempt))
+            name = item.spec.slot.node_name
+            slot = self._slots.setdefault(name, _Slot(item.spec.slot, attempt))
             slot.failed.again(self._round, now, message, after, self._settings)
             slot.others = slot.others or attempt in self._taken
         self._wake_at(failed.due)
@@ -180,7 +190,7 @@ class Failures:
         elif attempt in self._known and self._known[attempt].round != self._round:
             del self._known[attempt]
         if isinstance(item, Order):
-            self._slots.pop(item.wish.slot.node_name, None)
+            self._slots.pop(item.spec.slot.node_name, None)
         return told or attempt in self._probed
 
     @property
@@ -207,14 +217,14 @@ class Failures:
 
     def _about(self, item: object) -> list[_Failed]:
         found = [self._known[attempt]] if (attempt := self._attempt(item)) in self._known else []
-        if isinstance(item, Order) and (it := self._slots.get(item.wish.slot.node_name)):
+        if isinstance(item, Order) and (it := self._slots.get(item.spec.slot.node_name)):
             found.append(it.failed)
         return found
 
     def _attempt(self, item: object) -> Attempt:
         match item:
-            case Order(wish=wish, pool=pool):
-                return Attempt(Written.ORDER, wish.slot.factory, pool)
+            case Order(spec=spec, pool=pool):
+                return Attempt(Written.ORDER, spec.slot.factory, pool)
             case Evict(pod=pod):
                 return Attempt(Written.RELEASE, *_whose(self._nodes.get(pod.node)), pod.node)
             case Drain(node=node) | CallOff(node=node) | Hold(node=node) | Delete(node=node):

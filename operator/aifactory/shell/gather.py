@@ -23,7 +23,7 @@ from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
 from aifactory.api.reading import Invalid, parse_factory, parse_pool
 from aifactory.backends.port import Backend, Kind, NotInstalled, Object
-from aifactory.decide.world import Claim, Node, Pod, Refused, World, claims_of
+from aifactory.decide.model.world import Claim, Node, Pod, Refused, World, claims_of
 from aifactory.shell.client import CRD, FACTORY, POOL, ApiError, KubernetesClient
 from aifactory.shell.memory import Memory
 

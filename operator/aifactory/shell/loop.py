@@ -8,8 +8,8 @@ from time import monotonic
 
 from aifactory.backends import Backend
 from aifactory.decide import Decision, Given, Plan, begin, report, tell
-from aifactory.decide.explained import Reasons
-from aifactory.decide.world import World
+from aifactory.decide.model.world import World
+from aifactory.decide.report.explained import Reasons
 from aifactory.shell.apply import Applier
 from aifactory.shell.beside import Hangs, TooLong, beside
 from aifactory.shell.client import WRITE_SECONDS, ApiError, KubernetesClient
@@ -25,7 +25,7 @@ from aifactory.shell.planner import Planner
 from aifactory.shell.rest import LONGEST, Rest
 from aifactory.shell.settings import Settings
 from aifactory.shell.wake import Wake
-from aifactory.shell.writes import Cut, Summary
+from aifactory.shell.writes import LeadershipLost, Summary
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class Loop:
                 if isinstance(error, TooLong):
                     brief = self._effort.cut_off()
                     logger.error("cycle failed, only what is forced is decided for %.0f s: %s", brief, error)
-                elif isinstance(error, ApiError | Cut):
+                elif isinstance(error, ApiError | LeadershipLost):
                     logger.error("cycle failed, again in %.1f s: %s", pause, error)
                 else:
                     logger.exception("cycle failed, again in %.1f s", pause)

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from aifactory.decide.explained import Reasons
-from aifactory.decide.plan import Adopted
-from aifactory.decide.world import Node, Refusal
+from aifactory.decide.model.plan import Adopted
+from aifactory.decide.model.world import Node, Refusal
+from aifactory.decide.report.explained import Reasons
 from aifactory.shell.cache import Cache
 from aifactory.shell.failures import Failures
 

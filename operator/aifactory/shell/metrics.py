@@ -13,8 +13,8 @@ from prometheus_client.aiohttp import make_aiohttp_handler
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from aifactory.decide.placed import Stopped
-from aifactory.decide.plan import Plan, StatusWrite
+from aifactory.decide.model.plan import Plan, StatusWrite
+from aifactory.decide.place.placed import Stopped
 
 POOL_STATES: Final = ("ready", "partly_placed", "reconciling", "stalled", "unknown")
 PHASES: Final = ("gather", "decide", "act", "report")

@@ -10,8 +10,8 @@ from aifactory.api.factory_status import AIFactoryStatus
 from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool_status import GPUPoolStatus
 from aifactory.backends.port import Object
-from aifactory.decide.plan import Event, Finalizer, StatusWrite
-from aifactory.decide.world import World
+from aifactory.decide.model.plan import Event, Finalizer, StatusWrite
+from aifactory.decide.model.world import World
 from aifactory.shell.client import KINDS, KubernetesClient
 from aifactory.shell.fingerprint import News
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
-from aifactory.decide.placed import Asked, Placed, Stopped, Trouble
+from aifactory.decide.place.placed import Asked, Placed, Stopped, Trouble
 from aifactory.shell.failures import backoff
 from aifactory.shell.machine import memory
 from aifactory.shell.metrics import Metrics

@@ -8,7 +8,7 @@ again are the very same objects.
 from dataclasses import dataclass
 from typing import Final
 
-from aifactory.decide.world import World
+from aifactory.decide.model.world import World
 
 LONGEST: Final = 3600.0  # seconds after which it is decided all the same
 

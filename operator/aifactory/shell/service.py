@@ -55,7 +55,7 @@ class Service:
         client.cache.differs = self.metrics.differed
         self.heartbeat = Heartbeat(settings)
         self._client = client
-        self._planner = Planner(self.wake.poke, self.metrics, settings)
+        self._planner = Planner(self.wake.notify, self.metrics, settings)
         self._loop = Loop(
             client=client,
             backends=drivers(client),
@@ -93,7 +93,7 @@ class Service:
         self._client.cache.told(obj, gone=kind == "DELETED", anew=kind is None)
         if change := self.news.judge(obj, gone=kind == "DELETED"):
             wish = change is Change.WISH
-            self.wake.poke(wish=wish, urgent=wish and obj["kind"] == FACTORY.name)
+            self.wake.notify(wish=wish, urgent=wish and obj["kind"] == FACTORY.name)
 
     def health_endpoint(self) -> Endpoint:
         """What the kubelet asks: /livez, whether to restart the pod, and /healthz, whether all is well."""

@@ -6,19 +6,19 @@ from aifactory.shell.settings import Settings
 
 
 class Wake:
-    """Gathers pokes into one answer. Times are those of the event loop."""
+    """Gathers notifications into one answer. Times are those of the event loop."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._poked = asyncio.Event()
         self._first = self._last = float("-inf")
-        self._lone = True  # one poke, and calm before it
+        self._lone = True  # one notification, and calm before it
         self.wished = False
         """Whether a user has changed a wish since the last answer."""
         self.urgent = False
         """Whether something was changed that a limit may hang on."""
 
-    def poke(self, *, wish: bool = False, urgent: bool = False) -> None:
+    def notify(self, *, wish: bool = False, urgent: bool = False) -> None:
         """Say that something has changed; `wish`: a user's wish; `urgent`: it waits for no storm's end."""
         self.wished = self.wished or wish
         self.urgent = self.urgent or urgent

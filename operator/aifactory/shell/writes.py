@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from aifactory.decide.plan import (
+from aifactory.decide.model.plan import (
     CallOff,
     Delete,
     Drain,
@@ -18,7 +18,7 @@ from aifactory.decide.plan import (
     Relabel,
     StatusWrite,
 )
-from aifactory.decide.world import Refusal
+from aifactory.decide.model.world import Refusal
 from aifactory.shell.client import BUDGET, ApiError
 from aifactory.shell.failures import TOLD
 from aifactory.shell.memory import Memory
@@ -33,7 +33,7 @@ _PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
 _TWO_BUDGETS: Final = 500  # what evicting a pod that two budgets cover is answered with
 
 
-class Cut(Exception):  # noqa: N818 - as it reads in `except Cut`
+class LeadershipLost(Exception):  # noqa: N818 - as it reads in `except LeadershipLost`
     """This process leads no more; the rest of the plan is another one's."""
 
 
@@ -101,7 +101,7 @@ class Writes:
 
         Not tried are, and wait for the next cycle, those that come after too many that got no answer. From
         the time `until` on, if given, they give way to a user's new wish, and to what is urgent almost at
-        once. Raises Superseded then, and Cut where this process leads no more.
+        once. Raises Superseded then, and LeadershipLost where this process leads no more.
         """
         left, undone, untried = iter(items), list[T](), list[T]()
         most = self.summary.unanswered + self._settings.unanswered_writes
@@ -131,7 +131,7 @@ class Writes:
     def _cut(self, until: float | None, urgently: float | None) -> Exception | None:
         """Why nothing more may be written now."""
         if not self._leads():
-            return Cut("no longer leading")
+            return LeadershipLost("no longer leading")
         now = asyncio.get_running_loop().time()
         late = until is not None and now >= until and self._superseded()
         if late or (urgently is not None and now >= urgently and self._urgent()):
@@ -201,8 +201,8 @@ class Writes:
 def named(item: object) -> str:
     """What a write is about, for the log."""
     match item:
-        case Order(wish=wish, pool=pool):
-            return f"{type(item).__name__} {wish.slot.node_name} for {pool}"
+        case Order(spec=spec, pool=pool):
+            return f"{type(item).__name__} {spec.slot.node_name} for {pool}"
         case Drain(node=node, cause=cause):
             return f"Drain {node.name} ({cause}) of {node.stamp.pool if node.stamp else None}"
         case Relabel(node=node) | CallOff(node=node) | Hold(node=node) | Delete(node=node):

@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar
 
 from aifactory.backends import Backend
 from aifactory.backends.port import ApiError
-from aifactory.decide.plan import Order
-from aifactory.decide.world import Node
+from aifactory.decide.model.plan import Order
+from aifactory.decide.model.world import Node
 from aifactory.shell.client import KubernetesClient
 from cluster.operating import Kubectl
 from controlplane.waiting import PATIENCE

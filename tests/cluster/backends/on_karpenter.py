@@ -6,7 +6,7 @@ from typing import Any
 from aifactory.api.backend import Backend as Spec
 from aifactory.backends import Backend
 from aifactory.backends.karpenter import Karpenter
-from aifactory.decide.plan import Order
+from aifactory.decide.model.plan import Order
 from aifactory.shell.client import KubernetesClient
 from cluster.machines import CLAIMS, GROUP, backend
 from cluster.operating import Kubectl, read
@@ -26,8 +26,8 @@ class OnKarpenter:
 
     def stillborn(self, client: KubernetesClient, site: str, slot: int = 1) -> tuple[Backend, Order]:
         wanted = self.order(site, slot)
-        slow = replace(wanted.wish, backend=Spec.model_validate(backend("slow")))
-        return Karpenter(client), replace(wanted, wish=slow)
+        slow = replace(wanted.spec, backend=Spec.model_validate(backend("slow")))
+        return Karpenter(client), replace(wanted, spec=slow)
 
     def stranger(self, name: str) -> dict[str, Any]:
         types = {"key": "node.kubernetes.io/instance-type", "operator": "In", "values": ["gb200-4x"]}

@@ -5,7 +5,7 @@ from typing import Any
 from aifactory.backends import Backend
 from aifactory.backends.kwok import KWOK, Kwok
 from aifactory.backends.port import Kind, Object
-from aifactory.decide.plan import Order
+from aifactory.decide.model.plan import Order
 from aifactory.shell.client import KubernetesClient
 from cluster.operating import Kubectl
 from cluster.shell.nodes import order

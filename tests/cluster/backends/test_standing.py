@@ -8,8 +8,8 @@ import yaml
 from aifactory.api import names
 from aifactory.backends import Backend, Mandate
 from aifactory.backends.port import ApiError
-from aifactory.decide.plan import CallOff, Cause, Delete, Drain, Evict, Hold, Relabel
-from aifactory.decide.world import Pod, PoolKey, Taint
+from aifactory.decide.model.plan import CallOff, Cause, Delete, Drain, Evict, Hold, Relabel
+from aifactory.decide.model.world import Pod, PoolKey, Taint
 from aifactory.shell.client import KubernetesClient
 from cluster.backends.bed import Bed, gone, made, now, seen, until, up
 from cluster.operating import Kubectl, get, guard, read
@@ -23,9 +23,9 @@ async def test_what_is_ordered_is_seen_from_its_order_on(bed: Bed, driver: Backe
     ordered = await driver.create(wanted, LEADER)
     node = (await seen(driver, site))[1]
     assert (node.name, node.uid) == (ordered.name, ordered.uid)
-    assert node.name == wanted.wish.slot.node_name
+    assert node.name == wanted.spec.slot.node_name
     assert node.stamp is not None
-    assert node.stamp.slot == wanted.wish.slot
+    assert node.stamp.slot == wanted.spec.slot
     assert node.stamp.pool == wanted.pool
     assert (node.unit_watts, node.deleting, node.unschedulable, node.ours) == (10_200, False, False, True)
     assert node.factory == site
@@ -43,7 +43,7 @@ async def test_what_is_up_is_as_it_was_wished(bed: Bed, driver: Backend, site: s
     wanted = bed.order(site, labels={"team": "nlp"}, taints=(Taint("dedicated", "llm", "NoSchedule"),))
     await driver.create(wanted, LEADER)
     node = (await up(driver, site, 1))[1]
-    assert node.look.suits(wanted.wish)
+    assert node.look.suits(wanted.spec)
     machine = read(kubectl, "node", bed.machine(kubectl, node.name))
     assert (
         machine["metadata"]["labels"].items()
@@ -127,7 +127,7 @@ async def test_the_slot_of_what_is_gone_can_be_ordered_again(bed: Bed, driver: B
     steps: list[Any] = [
         driver.drain(Drain(before, now(), Cause.SPEC)),
         driver.hold(Hold(before)),
-        driver.relabel(Relabel(before, wish_of(bed.order(site).wish.slot, labels={"a": "b"}))),
+        driver.relabel(Relabel(before, wish_of(bed.order(site).spec.slot, labels={"a": "b"}))),
         driver.delete(Delete(before)),
     ]
     for step in steps:
@@ -198,7 +198,7 @@ async def test_labels_and_taints_are_brought_up_to_date_beside_those_of_others(
     )
     machine = bed.machine(kubectl, (await up(driver, site, 1))[1].name)
     kubectl("taint", "node", machine, "somebody=else:NoSchedule")
-    wish = bed.order(site, labels={"tier": "a"}, taints=(Taint("new", "y", "NoSchedule"),)).wish
+    wish = bed.order(site, labels={"tier": "a"}, taints=(Taint("new", "y", "NoSchedule"),)).spec
     assert not (await seen(driver, site))[1].look.suits(wish)
     await made(lambda node: driver.relabel(Relabel(node, wish)), driver, site)
     assert (await seen(driver, site))[1].look.suits(wish)

@@ -12,8 +12,8 @@ import yaml
 from aifactory.api import names
 from aifactory.backends import Backend, Mandate
 from aifactory.backends.port import ApiError
-from aifactory.decide.plan import CallOff, Cause, Delete, Drain, Hold, Relabel
-from aifactory.decide.world import Node, NodeWish, Taint
+from aifactory.decide.model.plan import CallOff, Cause, Delete, Drain, Hold, Relabel
+from aifactory.decide.model.world import Node, NodeSpec, Taint
 from aifactory.shell.client import KubernetesClient, configuration
 from cluster.backends.bed import Bed, gone, made, now, seen, up
 from cluster.faulty import Asked, Cut, Fault, Lost, Proxy, status
@@ -37,7 +37,7 @@ async def test_a_name_that_is_taken_is_refused_whoever_took_it(
     bed: Bed, driver: Backend, site: str, kubectl: Kubectl
 ) -> None:
     await driver.create(bed.order(site, 1), LEADER)
-    stranger = bed.stranger(bed.order(site, 2).wish.slot.node_name)
+    stranger = bed.stranger(bed.order(site, 2).spec.slot.node_name)
     kubectl("create", "--filename=-", stdin=yaml.safe_dump(stranger))
     try:
         for slot in (1, 2):
@@ -45,7 +45,7 @@ async def test_a_name_that_is_taken_is_refused_whoever_took_it(
                 await driver.create(bed.order(site, slot), Mandate("leader-2", 4))
             assert caught.value.status == 409
         nodes = {node.name: node for node in (await driver.observe())[site]}
-        mine, theirs = (nodes[bed.order(site, slot).wish.slot.node_name] for slot in (1, 2))
+        mine, theirs = (nodes[bed.order(site, slot).spec.slot.node_name] for slot in (1, 2))
         assert (mine.ours, theirs.ours, theirs.stamp) == (True, False, None)
     finally:
         kubectl("delete", bed.kind, stranger["metadata"]["name"], "--wait=false")
@@ -87,7 +87,7 @@ async def test_what_somebody_takes_our_labels_from_still_counts(
 async def test_what_somebody_has_edited_is_put_right(
     bed: Bed, driver: Backend, site: str, kubectl: Kubectl
 ) -> None:
-    wish = bed.order(site, shared=False).wish
+    wish = bed.order(site, shared=False).spec
     await driver.create(bed.order(site, shared=False), LEADER)
     node = (await up(driver, site, 1))[1]
     machine = bed.machine(kubectl, node.name)
@@ -142,7 +142,7 @@ async def test_an_order_whose_answer_is_lost_is_made_once(
     assert (await seen(driver, site))[1].uid == node.uid
 
 
-def steps(wish: NodeWish) -> Iterator[tuple[str, list[Write]]]:
+def steps(wish: NodeSpec) -> Iterator[tuple[str, list[Write]]]:
     """What is done with a node, each after what has to come before it; `wish` is what a relabel brings."""
 
     async def drain(driver: Backend, node: Node) -> None:
@@ -167,9 +167,9 @@ def steps(wish: NodeWish) -> Iterator[tuple[str, list[Write]]]:
     yield "delete", [drain, delete]
 
 
-def other(bed: Bed, site: str, slot: int) -> NodeWish:
+def other(bed: Bed, site: str, slot: int) -> NodeSpec:
     """What somebody wishes for after the order."""
-    return bed.order(site, slot, labels={"team": "nlp"}, taints=(Taint("new", "y", "NoSchedule"),)).wish
+    return bed.order(site, slot, labels={"team": "nlp"}, taints=(Taint("new", "y", "NoSchedule"),)).spec
 
 
 def said(node: Node | None) -> Any:

@@ -42,7 +42,7 @@ def claim(karpenter: Process, kubectl: Kubectl, site: str) -> Iterator[Claim]:
 
     def body(slot: int = 1, *, node_class: str = "default", drain_seconds: int = 600, **wish: Any) -> Object:
         told = Backend.model_validate(backend(node_class))
-        wanted = replace(order(site, slot, **wish).wish, backend=told, drain_seconds=drain_seconds)
+        wanted = replace(order(site, slot, **wish).spec, backend=told, drain_seconds=drain_seconds)
         return claim_body(wanted, Mandate("leader-1", 3))
 
     yield body

@@ -7,7 +7,7 @@ import yaml
 
 from aifactory.api import names
 from aifactory.backends.claims import PODS_UNTIL
-from aifactory.decide.world import Taint
+from aifactory.decide.model.world import Taint
 from cluster.karpenter.conftest import Claim
 from cluster.karpenter.seeing import claims_in, condition, machine_of
 from cluster.machines import CLAIMS, GROUP

@@ -9,8 +9,7 @@ from aifactory.api.backend import Backend as Spec
 from aifactory.backends import Mandate
 from aifactory.backends.karpenter import Karpenter
 from aifactory.backends.port import NODE_CLAIM, Kind
-from aifactory.decide.plan import Cause, Delete, Drain, Order
-from aifactory.shell.cache import Cache
+from aifactory.decide.model.plan import Cause, Delete, Drain, Order
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import KubernetesClient, configuration
 from cluster.backends.bed import gone, made, now, seen, until, up
@@ -55,7 +54,7 @@ async def test_a_node_that_nothing_stands_behind_any_more_counts_as_a_stray(
     (node,) = (await driver.observe())[site]
     assert (node.unit_watts, node.ours, node.factory) == (10_200, True, site)
     assert node.stamp is not None
-    assert node.stamp.slot == late.wish.slot
+    assert node.stamp.slot == late.spec.slot
     assert node.name != node.stamp.slot.node_name, "it is in nobody's slot by its name"
     kubectl("delete", "node", node.name)
     assert await seen(driver, site) == {}
@@ -86,7 +85,7 @@ class Counting(CachingClient):
 
 @pytest.fixture
 async def caching(cluster: Cluster) -> AsyncIterator[Counting]:
-    client = Counting(await configuration(str(cluster.kubeconfig)), Cache())
+    client = Counting(await configuration(str(cluster.kubeconfig)))
     yield client
     await client.close()
 
@@ -98,11 +97,11 @@ async def test_claims_are_listed_each_time_until_a_watch_has_told_of_one(
     wanted = [order(site, slot, backend=Spec.model_validate(backend("slow"))) for slot in (1, 2, 3)]
     for it in wanted[:2]:
         await driver.create(it, LEADER)
-        assert len(await seen(driver, site)) == it.wish.slot.slot
+        assert len(await seen(driver, site)) == it.spec.slot.slot
     before = caching.lists
     assert before >= 2
 
-    caching.cache.told(await client.get(NODE_CLAIM, wanted[0].wish.slot.node_name))
+    caching.cache.told(await client.get(NODE_CLAIM, wanted[0].spec.slot.node_name))
     await seen(driver, site)
     after = caching.lists
     # Its own writes it has seen at once.
@@ -110,6 +109,6 @@ async def test_claims_are_listed_each_time_until_a_watch_has_told_of_one(
     assert (await seen(driver, site)).keys() == {1, 2, 3}
     assert caching.lists == after <= before + 1
     # What goes, a watch tells.
-    last = await client.get(NODE_CLAIM, wanted[2].wish.slot.node_name)
+    last = await client.get(NODE_CLAIM, wanted[2].spec.slot.node_name)
     caching.cache.told(last, gone=True)
     assert (await seen(driver, site)).keys() == {1, 2}

@@ -15,8 +15,8 @@ from aifactory.api.catalogue import catalogue
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends.kwok import node_body
 from aifactory.backends.port import Mandate
-from aifactory.decide.wish import node_wishes
-from aifactory.decide.world import Slot, key_of
+from aifactory.decide.act.node_spec import node_specs
+from aifactory.decide.model.world import Slot, key_of
 from cluster.operating import refusal
 from controlplane import Cluster, service_account_kubeconfig, wait_until
 from unit.shell.made import STAMP
@@ -143,7 +143,7 @@ def ordered(leader: str | None, term: str | None = "1", factory: str = "lab", pa
     pool = parse_pool(pool_manifest("team-a"))
     slot = Slot(factory, path, "hgx-h100", 1 + secrets.randbelow(10**6), 1)
     stamp = replace(STAMP, slot=slot, pool=key_of(pool), fabric=path, unit_gpus=8, unit_nodes=1)
-    wish = node_wishes(site, catalogue()[slot.system], pool)(stamp)
+    wish = node_specs(site, catalogue()[slot.system], pool)(stamp)
     body = node_body(wish, Mandate("", 0))
     said = {names.ANNOTATION_LEADER: leader, names.ANNOTATION_TERM: term}
     notes = body["metadata"]["annotations"] | said

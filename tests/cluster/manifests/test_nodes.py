@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aifactory.api import names
-from aifactory.decide.world import Taint
+from aifactory.decide.model.world import Taint
 from cluster.manifests.base import (
     AS_OPERATOR,
     ONE,

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from aifactory.decide.plan import Plan, StatusWrite
-from aifactory.decide.world import World
+from aifactory.decide.model.plan import Plan, StatusWrite
+from aifactory.decide.model.world import World
 from aifactory.shell.apply import Applier
 from aifactory.shell.client import KubernetesClient
 from aifactory.shell.fingerprint import News

@@ -10,7 +10,7 @@ import yaml
 from aifactory.api import names
 from aifactory.api.reading import parse_factory
 from aifactory.backends import Backend, drivers
-from aifactory.decide.world import World
+from aifactory.decide.model.world import World
 from aifactory.shell.apply import Applier
 from aifactory.shell.client import FACTORY, KubernetesClient
 from aifactory.shell.fingerprint import News

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aifactory.backends import Backend
-from aifactory.decide.plan import Order
-from aifactory.decide.world import Node, PoolKey, Slot
+from aifactory.decide.model.plan import Order
+from aifactory.decide.model.world import Node, PoolKey, Slot
 from aifactory.shell.client import ApiError
 from unit.shell.made import wish_of
 

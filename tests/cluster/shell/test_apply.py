@@ -14,15 +14,15 @@ from aifactory.api import names
 from aifactory.api.reading import parse_factory
 from aifactory.backends import Backend, drivers
 from aifactory.decide import decide
-from aifactory.decide.plan import Cause, Drain, Event, Evict, Plan, StatusWrite
-from aifactory.decide.world import Pod, World
+from aifactory.decide.model.plan import Cause, Drain, Event, Evict, Plan, StatusWrite
+from aifactory.decide.model.world import Pod, World
 from aifactory.shell import objects as module
 from aifactory.shell.apply import Applier
 from aifactory.shell.client import FACTORY, ApiError, KubernetesClient
 from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.settings import DEFAULTS
-from aifactory.shell.writes import Cut
+from aifactory.shell.writes import LeadershipLost
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
 from controlplane.ports import free_port
@@ -63,7 +63,7 @@ async def test_a_slot_that_is_taken_is_passed_by(bench: Bench, driver: Backend, 
 
 async def test_who_does_not_lead_writes_nothing(bench: Bench, driver: Backend, site: str) -> None:
     bench.leadership.resign()
-    with pytest.raises(Cut):
+    with pytest.raises(LeadershipLost):
         await bench.apply(order(site))
     assert await seen(driver, site) == {}
 
@@ -71,7 +71,7 @@ async def test_who_does_not_lead_writes_nothing(bench: Bench, driver: Backend, s
 async def test_a_plan_of_an_earlier_term_is_never_carried_out(
     bench: Bench, driver: Backend, site: str
 ) -> None:
-    with pytest.raises(Cut):
+    with pytest.raises(LeadershipLost):
         await carry_out(bench.applier, Plan(actions=(order(site),)), bench.world, bench.leadership.term - 1)
     assert await seen(driver, site) == {}
 
@@ -98,7 +98,7 @@ async def test_it_stops_before_the_next_write_when_it_leads_no_more(
 
     monkeypatch.setattr(bench.leadership, "holds", holds)
     orders = [order(site, slot) for slot in range(1, 61)]
-    with pytest.raises(Cut):
+    with pytest.raises(LeadershipLost):
         await bench.apply(*orders)
     # In the plan's order, up to the writes that were under way.
     assert sorted(await seen(driver, site)) == list(range(1, 21))

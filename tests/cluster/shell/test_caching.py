@@ -9,7 +9,7 @@ import pytest
 from aifactory.backends import Mandate, drivers
 from aifactory.backends.kwok import Kwok
 from aifactory.backends.port import NODE
-from aifactory.decide.plan import Cause, Delete, Drain
+from aifactory.decide.model.plan import Cause, Delete, Drain
 from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import ApiError, KubernetesClient, configuration
 from aifactory.shell.gather import gather

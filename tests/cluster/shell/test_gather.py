@@ -12,8 +12,8 @@ import yaml
 
 from aifactory.api import names
 from aifactory.backends import Backend, Mandate, drivers
-from aifactory.decide.plan import CallOff, Cause, Drain
-from aifactory.decide.world import PoolKey, Refusal
+from aifactory.decide.model.plan import CallOff, Cause, Drain
+from aifactory.decide.model.world import PoolKey, Refusal
 from aifactory.shell import gather as module
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
 from aifactory.shell.gather import gather, look_at

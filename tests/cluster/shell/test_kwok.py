@@ -6,8 +6,8 @@ import yaml
 
 from aifactory.backends import Backend, Mandate
 from aifactory.backends.steps import FEW_NODES
-from aifactory.decide.plan import Cause, Delete, Drain
-from aifactory.decide.world import Pod
+from aifactory.decide.model.plan import Cause, Delete, Drain
+from aifactory.decide.model.world import Pod
 from cluster.backends.bed import now
 from cluster.shell.nodes import made, order, seen
 

@@ -12,8 +12,8 @@ import yaml
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends import Backend
 from aifactory.backends.port import NODE
-from aifactory.decide.plan import Cause, Drain, Event, Finalizer, Plan, Relabel, StatusWrite
-from aifactory.decide.world import World, key_of
+from aifactory.decide.model.plan import Cause, Drain, Event, Finalizer, Plan, Relabel, StatusWrite
+from aifactory.decide.model.world import World, key_of
 from aifactory.shell.client import FACTORY, POOL, ApiError
 from aifactory.shell.settings import DEFAULTS
 from cluster.operating import a_namespace, pool
@@ -88,7 +88,7 @@ async def test_neither_orders_nor_upkeep_wait_for_all_of_the_other(
     many = 4 * DEFAULTS.writes_at_once
     await bench.apply(*(order(site, slot) for slot in range(1, many + 1)))
     nodes = list((await seen(driver, site)).values())
-    changes = [Relabel(node, order(site, labels={"team": "nlp"}).wish) for node in nodes]
+    changes = [Relabel(node, order(site, labels={"team": "nlp"}).spec) for node in nodes]
     orders = [order(site, slot) for slot in range(many + 1, 2 * many + 1)]
     del (orders if few == "orders" else changes)[1:]
     made, create, patch = list[str](), bench.client.create, bench.client.patch

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aifactory.cli.manifests import read, world_of
-from aifactory.decide.build import build
-from aifactory.decide.world import key_of
+from aifactory.decide.model.build import build
+from aifactory.decide.model.world import key_of
 from aifactory_solver.check import validate, violations
 from aifactory_solver.problem import Problem, Topology
 from bench.solver import helios, instances, openb

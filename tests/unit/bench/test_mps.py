@@ -7,7 +7,7 @@ from pathlib import Path
 import highspy
 import pytest
 
-from aifactory.decide.build import build
+from aifactory.decide.model.build import build
 from bench.solver import mps
 from unit.bench.made import first_plan, running_fleet
 

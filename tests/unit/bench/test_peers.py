@@ -6,7 +6,7 @@ import highspy
 import numpy as np
 import pytest
 
-from aifactory.decide.build import build
+from aifactory.decide.model.build import build
 from aifactory_solver import solve
 from aifactory_solver.check import violations
 from aifactory_solver.problem import Ints, Problem, Solution

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from aifactory.decide.fleet import Fleet, State
-from aifactory.decide.plan import Delete, Drain, Evict, Finalizer, Order
-from aifactory.decide.world import World, key_of
+from aifactory.decide.model.fleet import Fleet, State
+from aifactory.decide.model.plan import Delete, Drain, Evict, Finalizer, Order
+from aifactory.decide.model.world import World, key_of
 from unit.bug import Bug, Function, column, instead, result
+from unit.decide.rooms import module_of
 
 
 def without(*kinds: type) -> Callable[[Function], Function]:
@@ -131,12 +132,12 @@ def power(name: str, where: str, breaks: Callable[[Function], Any]) -> Bug:
 def bug(promise: str, name: str, where: str, breaks: Callable[[Function], Any]) -> Bug:
     """A bug in `module.attribute` of the decision."""
     module, _, attribute = where.partition(".")
-    return Bug(promise, name, f"aifactory.decide.{module}", attribute, breaks)
+    return Bug(promise, name, module_of(module), attribute, breaks)
 
 
 def wish(promise: str, name: str, array: str, change: Callable[[Any], Any]) -> Bug:
     """A bug in what the solver is told of the pools' wishes; the checker is told the same."""
-    return bug(promise, name, "build.wish_arrays", column(array, change))
+    return bug(promise, name, "build.request_arrays", column(array, change))
 
 
 BUGS = (
@@ -148,12 +149,12 @@ BUGS = (
     power("a unit goes with its first node", "ledger.Ledger.__init__", forgets(lambda u: bool(u.missing))),
     power("overhead is not counted", "layout.unit_watts", lambda sound: lambda system, _: sound(system, 0)),
     power("units are rounded down", "layout.unit_watts", result(lambda watts: watts and watts - 1)),
-    power("the stamped watts are forgotten", "build.muster", only_current),
+    power("the stamped watts are forgotten", "build.units_of", only_current),
     power("the quota ignores the PUE", "layout.quota_watts", instead(lambda it: int(it.spec.power.quota))),
     power(
         "a new generation is seen last", "statuses.factory_status", result(lambda w: replace(w, first=False))
     ),
-    power("strays do not count", "build.muster", result(lambda fleet: replace(fleet, strays=()))),
+    power("strays do not count", "build.units_of", result(lambda fleet: replace(fleet, strays=()))),
     power("orders come before releases", "decide.act", result(orders_first)),
     wish("2 priority", "priority is reversed", "priority", lambda a: -a["priority"]),
     wish("2 priority", "priority is ignored", "priority", lambda a: 0 * a["priority"]),
@@ -202,7 +203,7 @@ BUGS = (
     bug(
         "5 truth",
         "a reason asks for a watt too little",
-        "why._short",
+        "reasons._short",
         result(lambda it: replace(it, short_watts=max(0, it.short_watts - 1))),
     ),
     bug("5 truth", "a status names an old generation", "statuses.pool_status", stale_generation),

@@ -15,7 +15,7 @@ from aifactory.api import names
 from aifactory.api.catalogue import System
 from aifactory.api.factory import AIFactory
 from aifactory.api.systems import systems_of
-from aifactory.decide.world import Slot
+from aifactory.decide.model.world import Slot
 from unit.decide.state import Labelled, State
 
 

@@ -16,8 +16,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from aifactory.api.meta import ObjectMeta
 from aifactory.api.reading import Invalid
 from aifactory.decide import Plan
-from aifactory.decide.plan import Drain, Order
-from aifactory.decide.world import Refused
+from aifactory.decide.model.plan import Drain, Order
+from aifactory.decide.model.world import Refused
 from unit.decide.build import Factory, Pool, Thing
 from unit.decide.count import locked, standing, units
 from unit.decide.fleets import SITES, some_factory, some_pool, some_pool_edit, some_site_edit

@@ -5,7 +5,7 @@ from datetime import timedelta
 from aifactory.api.pool import GPUPoolSpec
 from aifactory.api.systems import systems_of
 from aifactory.decide import Plan
-from aifactory.decide.plan import CallOff, Delete, Drain, Finalizer, Order, Relabel
+from aifactory.decide.model.plan import CallOff, Delete, Drain, Finalizer, Order, Relabel
 from unit.decide.count import (
     Standing,
     committed,
@@ -38,7 +38,7 @@ def judge_power(before: Excess, after: Excess, what: object) -> None:
 
 def judge_claim(state: State, order: Order) -> None:
     """An order only ever makes what its factory's status counts: by that alone a factory may be deleted."""
-    name = order.wish.slot.factory
+    name = order.spec.slot.factory
     factory = state.factories[name]
     here = [n for n in state.nodes.values() if n.factory == name]
     there = (sum(len(u.nodes) for u in units(here)), committed(factory, here)[""])
@@ -63,7 +63,7 @@ def judge_plan(state: State, plan: Plan) -> None:
         if state.resources_going:
             raise Fault(f"{type(action).__name__} while the resources are being deleted")
         if isinstance(action, Order):
-            factory = action.wish.slot.factory
+            factory = action.spec.slot.factory
             _judge_order(state, plan, action)
             pool = state.pools[str(action.pool)]
             if pool.spec.paused or pool.metadata.deletion_timestamp:
@@ -82,7 +82,7 @@ def judge_plan(state: State, plan: Plan) -> None:
 
 def _judge_order(state: State, plan: Plan, order: Order) -> None:
     """Nothing is ordered for a pool where as good a unit of it drains."""
-    slot, kept = order.wish.slot, {a.node.name for a in plan.actions if isinstance(a, CallOff)}
+    slot, kept = order.spec.slot, {a.node.name for a in plan.actions if isinstance(a, CallOff)}
     factory = state.factories[slot.factory]
     system = systems_of(factory.spec.systems)[slot.system]
     for unit in units(state.nodes.values()):

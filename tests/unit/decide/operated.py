@@ -12,9 +12,9 @@ from aifactory.api import names
 from aifactory.api.conditions import Condition
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import Given, Plan, begin, report
-from aifactory.decide.placed import Placer, nothing_yet
-from aifactory.decide.plan import Event, Order, StatusWrite
-from aifactory.decide.world import Node, Refused, Slot
+from aifactory.decide.model.plan import Event, Order, StatusWrite
+from aifactory.decide.model.world import Node, Refused, Slot
+from aifactory.decide.place.placed import Placer, nothing_yet
 from unit.decide.build import Factory, Thing
 from unit.decide.count import excess, standing
 from unit.decide.judge import judge_claim, judge_plan, judge_power

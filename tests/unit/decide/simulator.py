@@ -16,7 +16,7 @@ from aifactory.backends.looks import read_taint, taint_body
 from aifactory.backends.marks import annotations_of, labels_of, taints_of
 from aifactory.backends.nodes import relabel_patch
 from aifactory.decide import Plan
-from aifactory.decide.plan import (
+from aifactory.decide.model.plan import (
     Action,
     CallOff,
     Delete,
@@ -28,7 +28,7 @@ from aifactory.decide.plan import (
     Relabel,
     StatusWrite,
 )
-from aifactory.decide.world import Node, NodeWish, Pod, Refusal, Refused
+from aifactory.decide.model.world import Node, NodeSpec, Pod, Refusal, Refused
 from unit.decide.state import Fault, Labelled, State
 
 Write = StatusWrite | Action
@@ -50,7 +50,7 @@ class Simulator(State):
             case StatusWrite():
                 self._write_status(it)
             case Order():
-                self._create(it.wish)
+                self._create(it.spec)
             case Relabel():
                 self._bring_up_to_date(it)
             case Drain():
@@ -89,7 +89,7 @@ class Simulator(State):
         if path in {*self.refused, *self.objects}:
             self.statuses[path] = status
 
-    def _create(self, wish: NodeWish) -> None:
+    def _create(self, wish: NodeSpec) -> None:
         name = wish.slot.node_name
         if name in self.nodes:
             raise Fault(f"{name} is ordered, and is there already")
@@ -119,7 +119,7 @@ class Simulator(State):
         now = self.nodes[it.node.name]
         entries = [taint_body(taint) for taint in now.taints]
         meta = {"labels": now.labels, "annotations": now.annotations}
-        patch = relabel_patch({"metadata": meta, "spec": {"taints": entries}}, it.wish, labels_of(it.wish))
+        patch = relabel_patch({"metadata": meta, "spec": {"taints": entries}}, it.spec, labels_of(it.spec))
         labels = {k: v for k, v in {**now.labels, **patch["metadata"]["labels"]}.items() if v is not None}
         taints = tuple(map(read_taint, patch.get("spec", {}).get("taints", entries)))
         mark, notes = names.ANNOTATION_PLACED_UNDER, patch["metadata"]["annotations"]

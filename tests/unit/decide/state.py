@@ -10,8 +10,8 @@ from aifactory.api.pool import GPUPool, GPUPoolSpec
 from aifactory.backends.looks import NodeLook
 from aifactory.backends.nodes import node_of
 from aifactory.decide import World
-from aifactory.decide.plan import Adopted
-from aifactory.decide.world import (
+from aifactory.decide.model.plan import Adopted
+from aifactory.decide.model.world import (
     Claim,
     Failure,
     Look,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from aifactory.api import names
 from aifactory.decide import Plan, decide
-from aifactory.decide.plan import Complete
+from aifactory.decide.model.plan import Complete
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.operated import settled
 from unit.decide.state import Labelled

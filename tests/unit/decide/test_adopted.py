@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.decide import Plan
-from aifactory.decide.placed import Asked, Placed, nothing_yet
+from aifactory.decide.place.placed import Asked, Placed, nothing_yet
 from aifactory_solver import solve
 from unit.decide.build import boxes, factory, pool
 from unit.decide.fleets import SITES, some_factory, some_pool

@@ -16,9 +16,9 @@ from aifactory.api.pool import GPUPool
 from aifactory.api.pool_status import GPUPoolStatus
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import Plan, World, decide
-from aifactory.decide.places import placements_status
-from aifactory.decide.plan import Placing, StatusWrite
-from aifactory.decide.world import Refused, claims_of
+from aifactory.decide.model.plan import Placing, StatusWrite
+from aifactory.decide.model.world import Refused, claims_of
+from aifactory.decide.report.places import placements_status
 from unit.decide.simulator import unknown_fields
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

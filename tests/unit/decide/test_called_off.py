@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aifactory.decide.plan import CallOff, Delete, Drain, Order
+from aifactory.decide.model.plan import CallOff, Delete, Drain, Order
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.operated import Cluster, events_of, settled
 

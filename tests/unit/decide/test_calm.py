@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aifactory.decide import decide
-from aifactory.decide.placed import Asked, Placed, nothing_yet
+from aifactory.decide.place.placed import Asked, Placed, nothing_yet
 from unit.decide.build import Factory, boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, settled
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aifactory.decide import Plan, decide
-from aifactory.decide.placed import Asked, Placed, Placer, Stopped, Trouble, nothing_yet
+from aifactory.decide.place.placed import Asked, Placed, Placer, Stopped, Trouble, nothing_yet
 from aifactory_solver import Certificate, Solution, certify, solve, solve_plainly
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, status_of

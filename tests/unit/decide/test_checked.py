@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aifactory.decide.checked import checked
+from aifactory.decide.place.checked import checked
 from aifactory_solver import Problem, Solution, solve_plainly
 from unit.solver.build import World, ints
 
@@ -31,7 +31,7 @@ def test_a_pool_that_the_solver_gets_wrong_stops_no_other() -> None:
         more = np.where(solution.new_pool == 0, 5, solution.new_units)
         return replace(solution, new_units=more)
 
-    solution, log = checked(two_pools(), safe=greedy)
+    solution, log = checked(two_pools(), greedy=greedy)
     assert dict(zip(solution.new_pool.tolist(), solution.new_units.tolist(), strict=True)) == {1: 4}
     assert solution.kept.tolist() == [2]
     assert len(log) == 1
@@ -46,14 +46,14 @@ def test_a_move_that_goes_wrong_is_left_out_before_any_pool_is() -> None:
             return solve_plainly(problem)
         return Solution(ints([0]), ints([]), ints([]), ints([]))
 
-    solution, log = checked(problem, safe=restless)
+    solution, log = checked(problem, greedy=restless)
     assert solution.new_units.tolist() == [1, 4]
     assert len(log) == 1
 
 
 @pytest.mark.parametrize("wrong", [ints([0]), ints([3]), ints([])])
 def test_a_solver_that_is_always_wrong_changes_nothing(wrong: np.ndarray) -> None:
-    solution, log = checked(two_pools(), safe=lambda _: Solution(wrong, ints([]), ints([]), ints([])))
+    solution, log = checked(two_pools(), greedy=lambda _: Solution(wrong, ints([]), ints([]), ints([])))
     assert solution.kept.tolist() == [2]
     assert solution.new_units.size == 0
     assert log[-1] == "Everything stays as it is until the world changes."

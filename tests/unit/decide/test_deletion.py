@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from aifactory.api import names
-from aifactory.decide.plan import Finalizer, Order
+from aifactory.decide.model.plan import Finalizer, Order
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.operated import Cluster, cluster, settled, status_of
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from aifactory.decide.plan import Delete, Drain, Evict, Hold, Order
+from aifactory.decide.model.plan import Delete, Drain, Evict, Hold, Order
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.count import committed, excess
 from unit.decide.operated import Cluster, settled, status_of

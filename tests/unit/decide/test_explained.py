@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from aifactory.decide import Given, Plan, begin, report
-from aifactory.decide.checked import checked
-from aifactory.decide.explained import Reasons
-from aifactory.decide.fair import in_turns
-from aifactory.decide.why import searched
-from aifactory.decide.world import PoolKey
+from aifactory.decide.model.world import PoolKey
+from aifactory.decide.place.checked import checked
+from aifactory.decide.report.explained import Reasons
+from aifactory.decide.report.fair import in_turns
+from aifactory.decide.report.reasons import searched
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster
 
@@ -80,7 +80,7 @@ def test_a_reason_is_worked_out_once_while_nothing_else_is_asked(monkeypatch: py
         sought[key] += 1
         return searched(case, explainer, key)
 
-    monkeypatch.setattr("aifactory.decide.explained.searched", counted)
+    monkeypatch.setattr("aifactory.decide.report.explained.searched", counted)
     _, known = rounds(it)[-1]
     assert set(sought.values()) == {1}
     plan, again = report(begin(Given(it.world(), it.now, reasons=known)))
@@ -151,7 +151,7 @@ def test_what_would_be_if_nothing_were_paused_is_worked_out_once_and_after_all_e
         solved["of what is paused"] += 1
         return checked(problem, *rest)
 
-    monkeypatch.setattr("aifactory.decide.statuses.checked", counted)
+    monkeypatch.setattr("aifactory.decide.report.statuses.checked", counted)
     first = report(begin(Given(it.world(), it.now)), more=never)
     assert (first[1].open > 0, solved.total()) == (True, 0)
     last, known = rounds(it)[-1]

@@ -14,8 +14,8 @@ from aifactory.backends.kwok import node_body
 from aifactory.backends.nodes import drain_patch, read_node
 from aifactory.backends.port import Mandate
 from aifactory.decide import Plan, World, decide
-from aifactory.decide.plan import Drain, Order
-from aifactory.decide.world import Node
+from aifactory.decide.model.plan import Drain, Order
+from aifactory.decide.model.world import Node
 from aifactory.shell.events import event_body
 from unit.decide.extremes import Manifest, factories, pools
 
@@ -31,7 +31,7 @@ SLOW = settings(deadline=None, max_examples=25, suppress_health_check=list(Healt
 
 def created(order: Order) -> Node:
     """The node of an order, as the API server hands it out; what Kubernetes would refuse fails here."""
-    obj = json.loads(json.dumps(node_body(order.wish, Mandate("leader", 1))))
+    obj = json.loads(json.dumps(node_body(order.spec, Mandate("leader", 1))))
     meta = obj["metadata"]
     assert re.fullmatch(SUBDOMAIN, meta["name"])
     for key, value in meta["labels"].items():
@@ -46,7 +46,7 @@ def created(order: Order) -> Node:
     obj["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
     node = read_node(obj)
     assert node.stamp is not None, meta
-    assert node.stamp.slot == order.wish.slot
+    assert node.stamp.slot == order.spec.slot
     assert node.stamp.pool == order.pool
     assert node.stamp.slot.node_name == node.name
     return node

@@ -8,10 +8,11 @@ import pytest
 
 from aifactory.api.reading import Invalid, parse_factory
 from aifactory.decide import Plan, decide
-from aifactory.decide.plan import Order
-from aifactory.decide.world import Stamp
+from aifactory.decide.model.plan import Order
+from aifactory.decide.model.world import Stamp
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, status_of
+from unit.decide.rooms import module_of
 
 BAD = "bad"
 
@@ -27,7 +28,7 @@ def about(args: tuple[Any, ...]) -> bool:
 
 def sow(monkeypatch: pytest.MonkeyPatch, module: str, function: str) -> None:
     """A function of the decision fails for the bad object, and for no other."""
-    owner = import_module(f"aifactory.decide.{module}")
+    owner = import_module(module_of(module))
     sound: Callable[..., Any] = getattr(owner, function)
 
     def broken(*args: Any, **kwargs: Any) -> Any:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.decide.build import build
-from aifactory.decide.lanes import choose
-from aifactory.decide.placed import Asked, Placed, Placer, nothing_yet
-from aifactory.decide.plan import Drain, Order, Plan
+from aifactory.decide.model.build import build
+from aifactory.decide.model.plan import Drain, Order, Plan
+from aifactory.decide.place.lanes import choose
+from aifactory.decide.place.placed import Asked, Placed, Placer, nothing_yet
 from aifactory_solver import certify, solve
 from unit.decide.build import boxes, factory, pool
 from unit.decide.fleets import SITES, some_factory, some_pool

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from aifactory.api import names
 from aifactory.api.reading import parse_factory
-from aifactory.decide.layout import lay_out
-from aifactory.decide.named import slot_named
-from aifactory.decide.plan import Order
-from aifactory.decide.world import Slot
+from aifactory.decide.model.layout import lay_out
+from aifactory.decide.model.named import slot_named
+from aifactory.decide.model.plan import Order
+from aifactory.decide.model.world import Slot
 from unit.decide.build import Factory, boxes, factory, pool, racks
 from unit.decide.count import committed
 from unit.decide.operated import Cluster, settled

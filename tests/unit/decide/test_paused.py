@@ -1,6 +1,6 @@
 """A paused pool keeps what it holds; in a paused factory nothing is done."""
 
-from aifactory.decide.plan import Finalizer
+from aifactory.decide.model.plan import Finalizer
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.operated import settled
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from aifactory.api import names
 from aifactory.api.reading import parse_factory
 from aifactory.decide import World, decide
-from aifactory.decide.layout import lay_out
-from aifactory.decide.world import claims_of
+from aifactory.decide.model.layout import lay_out
+from aifactory.decide.model.world import claims_of
 from unit.decide.build import Factory, boxes, factory, pool
 from unit.decide.count import committed, excess, units
 from unit.decide.operated import Cluster, settled

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifactory.decide.plan import Delete, Drain, Order, StatusWrite
+from aifactory.decide.model.plan import Delete, Drain, Order, StatusWrite
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.count import committed, excess
 from unit.decide.operated import Cluster, cluster, settled, status_of

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aifactory.decide import Plan
-from aifactory.decide.plan import Order
-from aifactory.decide.world import Failure, PoolKey, Slot, Written
+from aifactory.decide.model.plan import Order
+from aifactory.decide.model.world import Failure, PoolKey, Slot, Written
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, events_of, settled, status_of
 from unit.decide.truth import plan_lies
@@ -114,16 +114,16 @@ def test_growth_that_is_refused_is_told_though_the_pool_is_ready() -> None:
 
 def test_a_pool_that_may_stand_elsewhere_goes_there() -> None:
     it = cluster(DFW, SJC, pool("a/train", boxes(2)))
-    assert {a.wish.slot.factory for a in it.decide().actions if isinstance(a, Order)} == {"dfw"}
+    assert {a.spec.slot.factory for a in it.decide().actions if isinstance(a, Order)} == {"dfw"}
     plan = after(it, order(3))
-    assert {a.wish.slot.factory for a in plan.actions if isinstance(a, Order)} == {"sjc"}
+    assert {a.spec.slot.factory for a in plan.actions if isinstance(a, Order)} == {"sjc"}
     assert conditions(plan, "dfw")["Ready"] == "True: AsPlanned"
 
 
 def test_a_pool_that_fits_nowhere_else_keeps_its_plan() -> None:
     it = settled(SJC, pool("b/there", boxes(3))).apply(DFW, pool("a/train", boxes(2)))
     plan = after(it, order(3))
-    assert {a.wish.slot.factory for a in plan.actions if isinstance(a, Order)} == {"dfw"}
+    assert {a.spec.slot.factory for a in plan.actions if isinstance(a, Order)} == {"dfw"}
     assert conditions(plan, "a/train")["Stalled"] == "True: OrderRefused"
 
 
@@ -131,14 +131,14 @@ def test_what_stands_is_not_moved_for_a_refused_rest() -> None:
     it = settled(DFW, pool("a/train", boxes(2), pack="Factory"), SJC).edit("a/train", gpus=boxes(3))
     before = dict(it.nodes)
     plan = after(it, order(3))
-    assert {a.wish.slot.factory for a in plan.actions if isinstance(a, Order)} == {"dfw"}
+    assert {a.spec.slot.factory for a in plan.actions if isinstance(a, Order)} == {"dfw"}
     assert it.nodes == before
 
 
 def test_a_slot_that_alone_is_refused_is_left_and_the_next_one_used() -> None:
     it = waiting()
     plan = after(it, order(3, slot=Slot("dfw", "hall", "box", 1, 1)))
-    assert sorted(a.wish.slot.slot for a in plan.actions if isinstance(a, Order)) == [2, 3]
+    assert sorted(a.spec.slot.slot for a in plan.actions if isinstance(a, Order)) == [2, 3]
     assert conditions(plan, "a/train")["Provisioned"] == "False: Ordering"
 
 
@@ -212,6 +212,6 @@ def test_a_lost_minimum_is_ordered_where_nothing_is_refused() -> None:
     it.lose(lost, gone)
     for refusing in ("dfw", "sjc"):
         plan = after(it, order(3, refusing))
-        orders = [(a.wish.slot.factory, a.growth) for a in plan.actions if isinstance(a, Order)]
+        orders = [(a.spec.slot.factory, a.growth) for a in plan.actions if isinstance(a, Order)]
         other = {"dfw": "sjc", "sjc": "dfw"}[refusing]
         assert orders in ([(other, False), (refusing, True)], [(other, False)])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aifactory.decide.plan import Order
+from aifactory.decide.model.plan import Order
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.operated import settled, status_of
 

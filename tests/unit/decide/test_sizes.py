@@ -10,10 +10,11 @@ import pytest
 
 from aifactory.api.factory import MOST_NODES
 from aifactory.api.reading import parse_factory, parse_pool
-from aifactory.decide import Plan, World, actions, decide
+from aifactory.decide import Plan, World, decide
 from aifactory.decide import decide as deciding
-from aifactory.decide.layout import Slots
-from aifactory.decide.plan import Order
+from aifactory.decide.act import actions
+from aifactory.decide.model.layout import Slots
+from aifactory.decide.model.plan import Order
 from aifactory_solver.explain.stretch import Stretch
 from unit.decide.build import boxes, factory, pool, racks
 from unit.decide.heavy import MOST_BYTES, MOST_SECONDS, cost, worlds

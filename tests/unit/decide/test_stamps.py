@@ -6,8 +6,8 @@ import pytest
 
 from aifactory.api import names
 from aifactory.backends.marks import labels_of
-from aifactory.decide.plan import Complete, Order, Relabel
-from aifactory.decide.world import Taint
+from aifactory.decide.model.plan import Complete, Order, Relabel
+from aifactory.decide.model.world import Taint
 from unit.decide.build import RACK_NODES, boxes, factory, pool, racks
 from unit.decide.count import committed
 from unit.decide.operated import Cluster, settled
@@ -258,10 +258,10 @@ def test_new_nodes_have_the_labels_from_the_start() -> None:
     it = settled(DFW.but(region="south"))
     it.apply(pool("a/train", boxes(1), node_labels={"team": "nlp"}))
     (order,) = (a for a in it.decide().actions if isinstance(a, Order))
-    labels = labels_of(order.wish)
+    labels = labels_of(order.spec)
     assert labels["team"] == "nlp"
     assert labels["topology.kubernetes.io/region"] == "south"
-    assert (order.wish.resource, order.wish.devices) == ("nvidia.com/gpu", 8)
+    assert (order.spec.resource, order.spec.devices) == ("nvidia.com/gpu", 8)
 
 
 # What is set with the order only

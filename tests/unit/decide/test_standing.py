@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from aifactory.api import pool as api
 from aifactory.api.reading import parse_pool
-from aifactory.decide.standing import known_stamps
+from aifactory.decide.model.standing import known_stamps
 from unit.decide.build import Pool, boxes, factory, pool
 from unit.decide.operated import settled
 

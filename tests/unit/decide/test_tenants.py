@@ -7,8 +7,8 @@ import pytest
 
 from aifactory.api import names
 from aifactory.backends.marks import taints_of
-from aifactory.decide.plan import Delete, Evict, Order, Relabel
-from aifactory.decide.world import Pod, Taint
+from aifactory.decide.model.plan import Delete, Evict, Order, Relabel
+from aifactory.decide.model.world import Pod, Taint
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, events_of, settled
 
@@ -36,7 +36,7 @@ def test_a_node_keeps_other_tenants_pods_away_from_the_first_moment(words: dict[
     orders = [a for a in it.decide().actions if isinstance(a, Order)]
     assert len(orders) == 2
     for order in orders:
-        assert Taint(TENANT, "a", "NoSchedule") in taints_of(order.wish)
+        assert Taint(TENANT, "a", "NoSchedule") in taints_of(order.spec)
     assert it.settle().decide().actions == ()
 
 

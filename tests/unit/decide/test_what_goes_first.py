@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aifactory.decide.world import Pod
+from aifactory.decide.model.world import Pod
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, settled
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from aifactory.decide import Plan
-from aifactory.decide.plan import Complete, Order
-from aifactory.decide.world import PoolKey
+from aifactory.decide.model.plan import Complete, Order
+from aifactory.decide.model.world import PoolKey
 from unit.decide.count import Standing, committed, draws, identity, limits, locked, over, standing, units
 from unit.decide.state import State
 
@@ -46,14 +46,14 @@ def ordered_watts(state: State, plan: Plan, factory: str) -> int:
     refused = {it.pool for it in state.failures if (it.what, it.factory, it.slot) == ("Order", factory, None)}
     tried: set[PoolKey] = set()
     for order in plan.actions:
-        if not isinstance(order, Order) or order.wish.slot.factory != factory or order.pool in tried:
+        if not isinstance(order, Order) or order.spec.slot.factory != factory or order.pool in tried:
             continue
         if order.pool in refused:
             tried.add(order.pool)
         if not isinstance(order, Complete):
-            _, path, system, rack, slot = order.wish.slot
-            whole = order.wish.stamp.unit_nodes > 1
-            found[path, system, rack, 0 if whole else slot] = order.wish.stamp.unit_watts
+            _, path, system, rack, slot = order.spec.slot
+            whole = order.spec.stamp.unit_nodes > 1
+            found[path, system, rack, 0 if whole else slot] = order.spec.stamp.unit_watts
     return sum(found.values())
 
 

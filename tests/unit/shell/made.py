@@ -7,7 +7,7 @@ from typing import Any
 from aifactory.api.backend import Backend, Kwok
 from aifactory.backends.kwok import node_body
 from aifactory.backends.port import Mandate
-from aifactory.decide.world import NodeWish, PoolKey, Slot, Stamp, Taint
+from aifactory.decide.model.world import NodeSpec, PoolKey, Slot, Stamp, Taint
 
 SLOT = Slot("dfw-1", "hall-2/row-5", "gb200-nvl72", 3, 18)
 STAMP = Stamp(
@@ -19,7 +19,7 @@ STAMP = Stamp(
     unit_nodes=18,
     placed_under="abc",
 )
-WISH = NodeWish(
+WISH = NodeSpec(
     stamp=STAMP,
     labels={"team": "nlp"},
     taints=(Taint("dedicated", "llm", "NoSchedule"),),
@@ -34,7 +34,7 @@ WISH = NodeWish(
 )
 
 
-def wish_of(slot: Slot, **more: Any) -> NodeWish:
+def wish_of(slot: Slot, **more: Any) -> NodeSpec:
     """The wish for a node of eight GPUs in a slot, of a pool without wishes of its own."""
     stamp = replace(STAMP, slot=slot, fabric=slot.path, unit_watts=10_200, unit_gpus=8, unit_nodes=1)
     wish = replace(WISH, stamp=replace(stamp, **more.pop("stamp", {})), labels={}, taints=(), devices=8)

@@ -1,8 +1,8 @@
 """Which orders rest on a write that was not made."""
 
 from aifactory.backends.nodes import read_node
-from aifactory.decide.plan import Complete, Order, Plan, Relabel
-from aifactory.decide.world import NodeWish, PoolKey, Slot
+from aifactory.decide.model.plan import Complete, Order, Plan, Relabel
+from aifactory.decide.model.world import NodeSpec, PoolKey, Slot
 from aifactory.shell.apply import allowed
 from aifactory.shell.objects import Key
 from aifactory.shell.writes import Summary
@@ -11,7 +11,7 @@ from unit.shell.made import WISH, created, wish_of
 TRAIN, SERVE = PoolKey("a", "train"), PoolKey("b", "serve")
 
 
-def wish(factory: str, slot: int) -> NodeWish:
+def wish(factory: str, slot: int) -> NodeSpec:
     return wish_of(Slot(factory, "hall", "hgx-h100", 1, slot))
 
 

@@ -24,8 +24,8 @@ from aifactory.backends.claims import (
 )
 from aifactory.backends.nodes import Seen, drain_patch, read_node, read_seen
 from aifactory.backends.port import ApiError, Mandate
-from aifactory.decide.plan import Cause, Drain
-from aifactory.decide.world import Node, Taint
+from aifactory.decide.model.plan import Cause, Drain
+from aifactory.decide.model.world import Node, Taint
 from cluster.machines import backend
 from unit.shell.made import WISH
 from unit.shell.test_nodes import merged

@@ -6,8 +6,8 @@ import pytest
 
 from aifactory.api.reading import parse_pool
 from aifactory.backends.nodes import read_node
-from aifactory.decide.plan import Cause, Drain, Finalizer, Order, StatusWrite
-from aifactory.decide.world import Node, PoolKey, Slot, World, Written
+from aifactory.decide.model.plan import Cause, Drain, Finalizer, Order, StatusWrite
+from aifactory.decide.model.world import Node, PoolKey, Slot, World, Written
 from aifactory.shell.failures import Failures
 from aifactory.shell.settings import DEFAULTS
 from unit.api.bad_objects import POOL
@@ -190,7 +190,7 @@ def test_a_slot_that_alone_is_refused_is_told_as_such(first: tuple[int, int]) ->
     # Another one is taken in its place: what is left is the slot alone.
     it.later()
     it.round(order(3))
-    assert [failure.slot for failure in it.failures.told()] == [order(1).wish.slot]
+    assert [failure.slot for failure in it.failures.told()] == [order(1).spec.slot]
     # It is not shut for ever.
     it.later(DEFAULTS.refusal_remembered + 1)
     it.round()

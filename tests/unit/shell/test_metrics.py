@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import generate_latest
 
-from aifactory.decide.plan import Plan, StatusWrite
+from aifactory.decide.model.plan import Plan, StatusWrite
 from aifactory.shell.metrics import POOL_STATES, Metrics, pool_state
 
 DFW = StatusWrite(

@@ -19,8 +19,8 @@ from aifactory.backends.nodes import (
     relabel_patch,
 )
 from aifactory.backends.port import Mandate
-from aifactory.decide.plan import Cause, Drain
-from aifactory.decide.world import MOST_WATTS, PoolKey, Slot, Stamp, Taint
+from aifactory.decide.model.plan import Cause, Drain
+from aifactory.decide.model.world import MOST_WATTS, PoolKey, Slot, Stamp, Taint
 from unit.shell.made import SLOT, STAMP, WISH, created
 
 NOT_READY = {

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from prometheus_client import generate_latest
 
-from aifactory.decide.adopted import adopt
-from aifactory.decide.build import build
-from aifactory.decide.placed import Asked, Placed, Stopped
+from aifactory.decide.model.build import build
+from aifactory.decide.place.adopted import adopt
+from aifactory.decide.place.placed import Asked, Placed, Stopped
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.planner import Planner
 from aifactory.shell.settings import Settings
@@ -406,7 +406,7 @@ async def test_what_an_earlier_answer_means_is_worked_out_by_who_asks_and_not_in
         threads.append(threading.current_thread())
         return adopt(*what)
 
-    monkeypatch.setattr("aifactory.decide.placed.adopt", noted)
+    monkeypatch.setattr("aifactory.decide.place.placed.adopt", noted)
     it = made()
     await it.proof(asked(1))
     assert (await it.ask(asked(2))).means

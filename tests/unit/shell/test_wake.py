@@ -15,22 +15,22 @@ SETTINGS = Settings()
 
 
 async def answer(
-    pokes: Iterable[float], again_after: float | None = None, *, wake: Wake | None = None
+    moments: Iterable[float], again_after: float | None = None, *, wake: Wake | None = None
 ) -> float:
-    """The second at which a batcher answers pokes at the given seconds."""
+    """The second at which a batcher answers notifications at the given seconds."""
     wake = wake or Wake(SETTINGS)
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    async def poke() -> None:
-        for moment in pokes:
+    async def notify() -> None:
+        for moment in moments:
             await asyncio.sleep(began + moment - loop.time())
-            wake.poke()
+            wake.notify()
 
-    poking = asyncio.create_task(poke())
+    notifying = asyncio.create_task(notify())
     await wake.wait(again_after)
     took = loop.time() - began
-    poking.cancel()
+    notifying.cancel()
     return took
 
 
@@ -68,7 +68,7 @@ async def test_what_is_due_after_the_resync_does_not_put_it_off() -> None:
 
 async def test_a_change_during_a_cycle_is_answered_at_once_afterwards() -> None:
     wake = Wake(SETTINGS)
-    wake.poke()
+    wake.notify()
     await asyncio.sleep(20)  # the cycle
     assert await answer([], wake=wake) == pytest.approx(0.0)
 
@@ -77,7 +77,7 @@ async def test_a_storm_during_a_long_cycle_is_answered_at_once_afterwards() -> N
     wake = Wake(SETTINGS)
     for _ in range(200):
         await asyncio.sleep(0.1)
-        wake.poke()
+        wake.notify()
     assert await answer([], wake=wake) == pytest.approx(0.0)
 
 
@@ -95,18 +95,18 @@ async def test_a_change_soon_after_an_answer_is_no_calm_spell() -> None:
 
 async def test_a_wish_is_remembered_until_it_is_answered() -> None:
     wake = Wake(SETTINGS)
-    wake.poke(wish=True)
-    wake.poke()
+    wake.notify(wish=True)
+    wake.notify()
     assert wake.wished
     await wake.wait()
     assert not wake.wished
-    wake.poke()
+    wake.notify()
     assert not wake.wished
 
 
 async def test_what_is_due_at_once_answers_all_that_has_changed() -> None:
     wake = Wake(SETTINGS)
-    wake.poke(wish=True)
+    wake.notify(wish=True)
     assert await answer([], again_after=0.0, wake=wake) == pytest.approx(0.0)
     assert not wake.wished
     assert await answer([], wake=wake) == pytest.approx(SETTINGS.resync)
@@ -118,7 +118,7 @@ async def test_what_is_urgent_waits_for_no_end_of_a_storm() -> None:
     async def storm() -> None:
         for number in range(20):
             await asyncio.sleep(0.1)
-            wake.poke(wish=True, urgent=number == 4)
+            wake.notify(wish=True, urgent=number == 4)
 
     task = asyncio.create_task(storm())
     assert await answer([], wake=wake) <= 0.75

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aifactory.decide.build import build
+from aifactory.decide.model.build import build
 from aifactory_solver import certify, check, solve, solve_plainly
 from aifactory_solver.check import validate
 from aifactory_solver.exact import Budget

@@ -1,0 +1,1 @@
+"""What is done now: releases, orders and upkeep, each safe on its own."""

@@ -1,0 +1,1 @@
+"""Who gets what: the adopted plan, what a solver proposes, and the units by name."""

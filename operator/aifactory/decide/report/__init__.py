@@ -1,0 +1,1 @@
+"""What is said: statuses, events, and why a pool waits."""
