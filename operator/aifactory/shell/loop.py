@@ -163,7 +163,7 @@ class Loop:
         self._tell(plan, summary, took)
         self._troubles = self._troubles + 1 if summary.stuck or world.unknown else 0
         # A write without an answer may still land. It is there, or never, when the world is read again.
-        pause = WRITE_SECONDS if summary.unanswered else 0.0
+        pause = WRITE_SECONDS if summary.may_land else 0.0
         if summary.stuck and summary.unanswered:
             pause = max(pause, summary.after, backoff(self._troubles, self._settings))
             logger.error("no write was answered, again in %.1f s", pause)

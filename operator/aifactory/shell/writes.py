@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _UNANSWERED: Final = (0, 429, 503, 504)
+_UNDONE: Final = 429  # of those, the one that was certainly not done: it was turned away at the door
 _PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
 _TWO_BUDGETS: Final = 500  # what evicting a pod that two budgets cover is answered with
 
@@ -49,7 +50,8 @@ class Summary:
     passed_by: int = 0  # their object was gone or had changed
     refused: int = 0  # evictions
     failed: int = 0
-    unanswered: int = 0  # of those that failed
+    unanswered: int = 0  # of those that failed: of those there may be no end
+    may_land: int = 0  # of those that were not answered: they may still be done
     after: float = 0.0  # seconds for which the API server wants to be left alone
     left_off: bool = False  # a user wants something new, it is time to say how far it has come, or to go on
     reasons: dict[tuple[str, int, str], list[str]] = field(default_factory=dict)  # why, with all messages
@@ -169,6 +171,7 @@ class Writes:
                 summary.reasons.setdefault(reason, []).append(error.message)
                 summary.failed += 1
                 summary.unanswered += error.status in _UNANSWERED
+                summary.may_land += error.status in _UNANSWERED and error.status != _UNDONE
                 summary.after = max(summary.after, error.after)
                 outcome = "failed"
                 if retried and self._failures.failed(item, error.message, error.after) == TOLD:

@@ -280,3 +280,17 @@ async def test_a_server_that_is_away_is_not_asked_for_every_single_write(bench: 
     assert summary.stuck
     assert summary.unanswered < DEFAULTS.unanswered_writes + DEFAULTS.writes_at_once
     await away.close()
+
+
+@pytest.mark.parametrize(("status", "landing"), [(0, 1), (503, 1), (504, 1), (429, 0), (422, 0)])
+async def test_only_what_may_still_be_done_is_waited_for(
+    bench: Bench, site: str, monkeypatch: pytest.MonkeyPatch, status: int, landing: int
+) -> None:
+    """Who is turned away at the door was not let in by another one: the next cycle may come at once."""
+
+    async def refuse(*_: Any) -> Any:
+        raise ApiError(status, "No", "not now", after=1.0)
+
+    monkeypatch.setattr(bench.client, "create", refuse)
+    summary = await bench.apply(order(site))
+    assert (summary.failed, summary.may_land, summary.after) == (1, landing, 1.0)
