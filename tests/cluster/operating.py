@@ -192,6 +192,8 @@ def installed(cluster: Cluster, kubectl: Kubectl, folder: Path, *components: str
     for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
         ours = [name for name in kubectl("get", kind, "--output=name").split() if name.endswith(names.GROUP)]
         kubectl("delete", "--wait=false", *ours)
+    for component in components:
+        kubectl("delete", "clusterrolebinding", f"aifactory-{component}", "--ignore-not-found")
     clear(kubectl)
 
 

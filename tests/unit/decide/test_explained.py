@@ -1,6 +1,7 @@
 """Reasons take time: what is done never waits for them, each is worked out once, and everybody has a turn."""
 
 from collections import Counter
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from aifactory.decide.report.fair import in_turns
 from aifactory.decide.report.reasons import searched
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster
+from unit.decide.rooms import module_of
 
 FULL = (factory("dfw", boxes=4), pool("a/full", boxes(4), priority=9))
 FLOOD = tuple(pool(f"b/flood-{n:02}", boxes(1 + n % 4), priority=8) for n in range(20))
@@ -80,7 +82,7 @@ def test_a_reason_is_worked_out_once_while_nothing_else_is_asked(monkeypatch: py
         sought[key] += 1
         return searched(case, explainer, key)
 
-    monkeypatch.setattr("aifactory.decide.report.explained.searched", counted)
+    monkeypatch.setattr(import_module(module_of("explained")), "searched", counted)
     _, known = rounds(it)[-1]
     assert set(sought.values()) == {1}
     plan, again = report(begin(Given(it.world(), it.now, reasons=known)))
@@ -151,7 +153,7 @@ def test_what_would_be_if_nothing_were_paused_is_worked_out_once_and_after_all_e
         solved["of what is paused"] += 1
         return checked(problem, *rest)
 
-    monkeypatch.setattr("aifactory.decide.report.statuses.checked", counted)
+    monkeypatch.setattr(import_module(module_of("statuses")), "checked", counted)
     first = report(begin(Given(it.world(), it.now)), more=never)
     assert (first[1].open > 0, solved.total()) == (True, 0)
     last, known = rounds(it)[-1]
