@@ -48,7 +48,7 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
     It is decided as for the first time, with all reasons. Without ``acting`` only placings and statuses are
     made, as a planner without a cluster needs them.
     """
-    plan, _ = report(begin(Given(world, now, placer, done=None if acting else ())))
+    plan, _ = finish(begin(Given(world, now, placer, done=None if acting else ())))
     return plan
 
 
@@ -86,7 +86,7 @@ def tell(decision: Decision) -> Decision:
 
 
 @paused()
-def report(decision: Decision, more: More = always) -> tuple[Plan, Reasons]:
+def finish(decision: Decision, more: More = always) -> tuple[Plan, Reasons]:
     """The last part: the whole plan, and the reasons that are known by now.
 
     ``more`` is asked whether there is time for another reason. A pool that is to say why it waits, which
@@ -99,7 +99,7 @@ def report(decision: Decision, more: More = always) -> tuple[Plan, Reasons]:
         world, log = without(decision.case.world, broken)
         plan = decision.plan
         again = begin(replace(decision.given, world=world, adopted=plan.adopted, done=plan.actions))
-        plan, reasons = report(again, more)
+        plan, reasons = finish(again, more)
         return replace(plan, log=(*log, *plan.log)), reasons
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from time import monotonic
 
 from aifactory.backends import Backend
-from aifactory.decide import Decision, Given, Plan, begin, report, tell
+from aifactory.decide import Decision, Given, Plan, begin, finish, tell
 from aifactory.decide.model.world import World
 from aifactory.decide.report.explained import Reasons
 from aifactory.shell.apply import Applier
@@ -204,7 +204,7 @@ class Loop:
             at_least = settings.explaining_at_least if not self._wake.urgent else 0.0
             return spent < settings.explaining and (spent < at_least or not self._wake.wished)
 
-        return await beside(lambda: report(decision, more), self._effort.seconds)
+        return await beside(lambda: finish(decision, more), self._effort.seconds)
 
     def _tell(self, plan: Plan, summary: Summary, took: tuple[float, float, float, float]) -> None:
         """Log what is new. The same plan says the same again in every cycle."""

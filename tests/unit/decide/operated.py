@@ -11,7 +11,7 @@ from typing import Any, Self
 from aifactory.api import names
 from aifactory.api.conditions import Condition
 from aifactory.api.reading import parse_factory, parse_pool
-from aifactory.decide import Given, Plan, begin, report
+from aifactory.decide import Given, Plan, begin, finish
 from aifactory.decide.model.plan import Event, Order, StatusWrite
 from aifactory.decide.model.world import Node, Refused, Slot
 from aifactory.decide.place.placed import Placer, nothing_yet
@@ -148,7 +148,7 @@ class Cluster(Simulator):
     def decide(self, placer: Placer = nothing_yet, *, brief: bool = False) -> Plan:
         """What the operator would do now."""
         given = self.given(placer=placer, look=lambda _, nodes: self.world(nodes), brief=brief)
-        plan, _ = report(begin(given))
+        plan, _ = finish(begin(given))
         judge_plan(self, plan)
         return plan
 

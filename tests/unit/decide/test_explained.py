@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aifactory.decide import Given, Plan, begin, report
+from aifactory.decide import Given, Plan, begin, finish
 from aifactory.decide.model.world import PoolKey
 from aifactory.decide.place.checked import checked
 from aifactory.decide.report.explained import Reasons
@@ -38,7 +38,7 @@ def rounds(it: Cluster, before: Reasons = Reasons()) -> list[tuple[Plan, Reasons
     """Reports with time for a single reason each, until all are known."""
     found = []
     while True:
-        plan, before = report(begin(Given(it.world(), it.now, reasons=before)), more=never)
+        plan, before = finish(begin(Given(it.world(), it.now, reasons=before)), more=never)
         found.append((plan, before))
         if not before.open:
             return found
@@ -85,13 +85,13 @@ def test_a_reason_is_worked_out_once_while_nothing_else_is_asked(monkeypatch: py
     monkeypatch.setattr(import_module(module_of("explained")), "searched", counted)
     _, known = rounds(it)[-1]
     assert set(sought.values()) == {1}
-    plan, again = report(begin(Given(it.world(), it.now, reasons=known)))
+    plan, again = finish(begin(Given(it.world(), it.now, reasons=known)))
     assert set(sought.values()) == {1}
     assert (again.turn, again.open) == (known.turn, 0)
     assert said(plan).keys() >= {"z/late", "b/flood-00"}
     # Another question: all of them are worked out again, and say meanwhile what they said.
     it.edit("dfw", boxes=5)
-    plan, again = report(begin(Given(it.world(), it.now, reasons=known)), more=never)
+    plan, again = finish(begin(Given(it.world(), it.now, reasons=known)), more=never)
     assert sum(sought.values()) == len(sought) + 1
     assert again.open > 0
     assert said(plan)["z/late"]["waiting"]["reason"] == "InsufficientUnits"
@@ -103,7 +103,7 @@ def test_an_edited_pool_is_not_told_why_it_waited_before() -> None:
     it.edit("z/late", gpus=boxes(9))
     plans = []
     for _ in range(2):
-        plan, known = report(begin(Given(it.world(), it.now, reasons=known)), more=never)
+        plan, known = finish(begin(Given(it.world(), it.now, reasons=known)), more=never)
         plans.append(plan)
     for plan in plans:
         now = said(plan).get("z/late")
@@ -115,14 +115,14 @@ def test_an_elastic_pool_is_told_what_it_has_before_why_it_has_no_more() -> None
     it = cluster(*FULL).settle().apply(*FLOOD, factory("sjc", boxes=1))
     it.apply(pool("z/elastic", boxes(2), at_least=boxes(1), only_in=("sjc",), priority=10)).settle()
     it.edit("dfw", boxes=5)  # all reasons are asked for again
-    plan, _ = report(begin(Given(it.world(), it.now)), more=never)
+    plan, _ = finish(begin(Given(it.world(), it.now)), more=never)
     assert said(plan)["z/elastic"]["gpus"] == boxes(1)
 
 
 def test_a_pool_that_has_lost_its_place_is_told_at_once() -> None:
     it = cluster(factory("dfw", boxes=4), pool("y/spare", boxes(4), preemptible=True)).settle()
     it.apply(*FLOOD)
-    plan, reasons = report(begin(Given(it.world(), it.now)), more=never)
+    plan, reasons = finish(begin(Given(it.world(), it.now)), more=never)
     assert reasons.open
     assert said(plan)["y/spare"]["waiting"]["reason"] == "InsufficientUnits"
     assert it.settle().says("y/spare", "Ready") == "False: InsufficientUnits"
@@ -154,12 +154,12 @@ def test_what_would_be_if_nothing_were_paused_is_worked_out_once_and_after_all_e
         return checked(problem, *rest)
 
     monkeypatch.setattr(import_module(module_of("statuses")), "checked", counted)
-    first = report(begin(Given(it.world(), it.now)), more=never)
+    first = finish(begin(Given(it.world(), it.now)), more=never)
     assert (first[1].open > 0, solved.total()) == (True, 0)
     last, known = rounds(it)[-1]
     message = said(last)["b/flood-03"]["waiting"]["message"]
     assert message.endswith("If nothing were paused it would have 4 units in sjc/hall.")
     solved.clear()
-    plan, _ = report(begin(Given(it.world(), it.now, reasons=known)))
+    plan, _ = finish(begin(Given(it.world(), it.now, reasons=known)))
     assert solved.total() == 0
     assert said(plan)["b/flood-03"] == said(last)["b/flood-03"]

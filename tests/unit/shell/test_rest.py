@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aifactory.decide import World, begin, report
+from aifactory.decide import World, begin, finish
 from aifactory.shell.rest import Rest
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, settled
@@ -73,10 +73,10 @@ def test_what_is_decided_once_more_from_the_same_is_the_same() -> None:
     """What it all rests on: nothing of a decision comes from anywhere else."""
     it = fleet()
     first = begin(it.given())
-    plan, reasons = report(first)
+    plan, reasons = finish(first)
     it.adopted = plan.adopted
     for seconds in (1, 3000):
         it.now += timedelta(seconds=seconds)
-        after, known = report(begin(it.given(reasons=reasons)))
+        after, known = finish(begin(it.given(reasons=reasons)))
         assert (after.adopted, known) == (plan.adopted, reasons)
         assert it.writes(after) == []
