@@ -11,17 +11,13 @@ from aifactory.decide.model.layout import Layout
 from aifactory.decide.once import once
 
 
-def spec_stamp(pool: GPUPool) -> str:
-    """A stamp of what a pool's spec says of where it may stand: tells its edits from its factory's.
-
-    It holds only what differs from the defaults, so that a field that comes later changes none.
-    """
-    return known_stamps(pool)[0]
-
-
 @once
 def known_stamps(pool: GPUPool) -> tuple[str, ...]:
-    """The stamp of a pool's spec, and what earlier versions wrote of the same: no upgrade is an edit."""
+    """Stamps of what a pool's spec says of where it may stand: they tell its edits from its factory's.
+
+    The first holds only what differs from the defaults, so that a field that comes later changes none. The
+    other is what earlier versions wrote of the same: no upgrade is an edit.
+    """
     spec = pool.spec
     topology = spec.topology.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     factories = spec.factories.model_dump(mode="json", by_alias=True, exclude_defaults=True)
