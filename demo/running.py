@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from controlplane import Cluster, ProcessError, RefusedError, kubectl, service_account_kubeconfig
+from controlplane import ESTABLISHED, Cluster, ProcessError, RefusedError, kubectl, service_account_kubeconfig
 from controlplane.ports import free_port
 from controlplane.processes import Process
 
@@ -37,7 +37,7 @@ def install(cluster: Cluster) -> None:
     beside = str(ROOT / "manifests" / "overlays" / "beside")
     kubectl(cluster.kubeconfig, "apply", "--server-side", "--force-conflicts", "--kustomize", beside)
     crds = ("crd/aifactories.aifactory.dev", "crd/gpupools.aifactory.dev")
-    kubectl(cluster.kubeconfig, "wait", "--for=condition=Established", *crds)
+    kubectl(cluster.kubeconfig, "wait", ESTABLISHED, *crds)
     if there := kubectl(cluster.kubeconfig, "get", "aifactories", "--output=name").split():
         raise RefusedError(f"the cluster has factories already, which are not to be disturbed: {there[0]}")
 

@@ -53,12 +53,12 @@ async def operate(
     except Unconfigured as error:
         raise OperatorError(f"no cluster is configured: {error}") from error
     patience = Patience(settings)
-    outlast(patience)
     stop = asyncio.Event()
     served = asyncio.create_task(_resources_served(client, patience), name="resources")
     served.add_done_callback(lambda task: stop.set() if _failed(task) else None)
     try:
         service = Service(client, namespace or _own_namespace(), lease, settings, pod)
+        outlast(patience, service.listed)
         # From the start: whoever only waits for the API server need not be restarted.
         async with (
             _listening("health", health, service.health_endpoint),

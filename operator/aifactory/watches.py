@@ -75,11 +75,15 @@ class Patience:
         self._troubles.pop(what, None)
 
 
-def outlast(patience: Patience) -> None:
-    """Make Kopf's watches of this process last."""
+def outlast(patience: Patience, listed: Callable[[str], None]) -> None:
+    """Make Kopf's watches of this process last.
+
+    `listed` is told the kind of each watch that has begun, or begun anew: with a list that may be empty, and
+    without a word of what was deleted meanwhile.
+    """
     vars(scanning)["scan_resources"] = _until_it_works(scanning.scan_resources, patience)
     vars(watching)["watch_objs"] = _paced(watching.watch_objs, patience)
-    vars(watching)["continuous_watch"] = _never_failing(watching.continuous_watch, patience)
+    vars(watching)["continuous_watch"] = _never_failing(watching.continuous_watch, patience, listed)
 
 
 def _until_it_works(scan: Callable[..., Any], patience: Patience) -> Callable[..., Any]:
@@ -118,7 +122,7 @@ def _paced(watch: Watch, patience: Patience) -> Watch:
     return watch_objs
 
 
-def _never_failing(watch: Watch, patience: Patience) -> Watch:
+def _never_failing(watch: Watch, patience: Patience, listed: Callable[[str], None]) -> Watch:
     @wraps(watch)
     async def continuous_watch(*, resource: Any, **how: Any) -> AsyncGenerator[Any, None]:
         try:
@@ -126,6 +130,8 @@ def _never_failing(watch: Watch, patience: Patience) -> Watch:
                 async for event in events:
                     if isinstance(event, dict):
                         _check(event)
+                    elif event is watching.Bookmark.LISTED:
+                        listed(resource.kind)
                     yield event
         except Exception as error:
             await patience.trouble(f"list and watch of {resource}", error)

@@ -29,7 +29,7 @@ from cluster.operating import (
     installed,
     operators,
 )
-from controlplane import Cluster, Lines, Process, open_cluster
+from controlplane import ESTABLISHED, Cluster, Lines, Process, open_cluster
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -87,7 +87,7 @@ def karpenter(cluster: Cluster, kubectl: Kubectl, pytestconfig: pytest.Config) -
 def crds(kubectl: Kubectl) -> None:
     """Our kinds, served."""
     kubectl("apply", "--server-side", "--force-conflicts", "--filename", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+    kubectl("wait", ESTABLISHED, f"crd/{FACTORIES}", f"crd/{POOLS}")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aifactory.api import names
 from aifactory.shell.terms import DURATION
-from controlplane import Cluster, KubectlError, service_account_kubeconfig, wait_until
+from controlplane import ESTABLISHED, Cluster, KubectlError, service_account_kubeconfig, wait_until
 from controlplane.ports import free_port
 from controlplane.waiting import PATIENCE
 
@@ -180,7 +180,7 @@ def install(cluster: Cluster, kubectl: Kubectl, folder: Path, *components: str) 
     relative = {key: [os.path.relpath(path, folder) for path in paths] for key, paths in said.items()}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(relative))
     kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", str(folder))
-    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+    kubectl("wait", ESTABLISHED, f"crd/{FACTORIES}", f"crd/{POOLS}")
     return service_account_kubeconfig(cluster.kubeconfig, SYSTEM, ACCOUNT, folder / "kubeconfig")
 
 

@@ -32,7 +32,7 @@ from cluster.operating import (
     pool,
     read,
 )
-from controlplane import Cluster, open_cluster, wait_until
+from controlplane import ESTABLISHED, Cluster, open_cluster, wait_until
 from controlplane import kubectl as run_kubectl
 from controlplane.waiting import PATIENCE
 
@@ -168,7 +168,7 @@ def alone(bare: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[t
     """An operator on the module's own API server, with a pool of two nodes; nothing makes them ready."""
     kubectl = partial(run_kubectl, bare.kubeconfig)
     kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+    kubectl("wait", ESTABLISHED, f"crd/{FACTORIES}", f"crd/{POOLS}")
     kubectl("create", "namespace", SYSTEM)
     operator = Operator(bare.kubeconfig, tmp_path_factory.mktemp("alone"))
     try:
@@ -218,7 +218,7 @@ def test_definitions_that_are_made_again_find_all_nodes_as_they_were(alone: tupl
     wait_until(lambda: operator.metric("aifactory_errors_total") > errors, "it has missed the definition")
 
     kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
-    kubectl("wait", "--for=condition=Established", f"crd/{POOLS}")
+    kubectl("wait", ESTABLISHED, f"crd/{POOLS}")
 
     def ready() -> dict[str, Any]:
         return condition(read(kubectl, FACTORIES, "site"), "Ready")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cluster.faulty import HTML, Asked, Fault, Instead, Proxy, error_event, status
-from cluster.operating import HASTY, TAKE_OVER, Operator, Start, apply, nodes_of, operators, pool
+from cluster.operating import HASTY, POOLS, TAKE_OVER, Operator, Start, apply, nodes_of, operators, pool
 from controlplane import Cluster, wait_until
 
 Kubectl = Callable[..., str]
@@ -100,6 +100,31 @@ def test_a_start_waits_for_the_api_server_in_good_health(
     wait_until(operator.leads, "it leads", TAKE_OVER)
     apply(kubectl, pool("llm", site, 16, site))
     wait_until(lambda: len(nodes_of(kubectl, "llm", site)) == 2, "a pool is placed")
+
+
+def test_the_last_pool_that_goes_while_nobody_hears_of_it_is_missed(
+    proxy: Proxy, behind: Start, kubectl: Kubectl, site: str
+) -> None:
+    """Where the list is empty, no object tells that the watch has begun anew."""
+    behind("a", pace=HASTY)
+    kubectl("delete", POOLS, "--all", "--all-namespaces")
+    apply(kubectl, pool("llm", site, 16, site))
+    kubectl("wait", "--for=condition=Ready", POOLS, "llm", f"--namespace={site}")
+
+    def deaf(asked: Asked) -> Fault | None:
+        if not asked.path.endswith("/gpupools"):
+            return None
+        return error_event(410, "Expired") if asked.watches else status(503, "ServiceUnavailable")
+
+    proxy.fault = deaf
+    proxy.asked.clear()
+    proxy.sever()
+    wait_until(lambda: any(map(deaf, proxy.asked)), "its watch is to begin anew")
+    unfinished = '--patch={"metadata": {"finalizers": null}}'
+    kubectl("patch", POOLS, "llm", f"--namespace={site}", "--type=merge", unfinished)
+    kubectl("delete", POOLS, "llm", f"--namespace={site}")
+    proxy.fault = lambda asked: None
+    wait_until(lambda: not nodes_of(kubectl, "llm", site), "its nodes are released")
 
 
 def test_a_start_that_waits_can_be_ended(proxy: Proxy, behind: Start) -> None:

@@ -144,7 +144,7 @@ def reader(regular: Reader, page: Path) -> Iterator[Reader]:
     # A page may have deleted our definitions.
     beside = str(ROOT / "manifests" / "overlays" / "beside")
     kubectl("apply", "--server-side", "--force-conflicts", "--kustomize", beside)
-    kubectl("wait", "--for=condition=Established", f"crd/{FACTORIES}", f"crd/{POOLS}")
+    kubectl("wait", controlplane.ESTABLISHED, f"crd/{FACTORIES}", f"crd/{POOLS}")
     # With its nodes away, a pool need not be drained.
     pools = ("delete", POOLS, "--all", "--all-namespaces")
     kubectl(*pools, "--wait=false")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .binaries import FILES, built, found, needed
-from .client import KubectlError, kubectl
+from .client import ESTABLISHED, KubectlError, kubectl
 from .cluster import FEATURES, Cluster, RefusedError, UnavailableError
 from .existing import existing_cluster
 from .kind import check_engine, kind_cluster
@@ -19,6 +19,7 @@ from .progress import Lines, OnProgress, Progress, ignore
 from .waiting import wait_until
 
 __all__ = [
+    "ESTABLISHED",
     "FEATURES",
     "Cluster",
     "KubectlError",

@@ -12,6 +12,9 @@ from .waiting import PATIENCE
 PREFERENCES: Final = Path(__file__).with_name("kuberc.yaml")
 """How long `kubectl wait` is patient where it is not told; and the user's own preferences stay out of it."""
 
+ESTABLISHED: Final = '--for=jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+"""What to wait for with CRDs. `condition=Established` is an error while one has no conditions at all."""
+
 SHORT_LIVED: Final = {"GOGC": "off", "GOMEMLIMIT": "1GiB"}
 """What saves a program in Go that ends at once from collecting its garbage: a fifth of its time."""
 

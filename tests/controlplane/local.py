@@ -8,7 +8,7 @@ from typing import Any
 
 from . import components
 from .cache import temporary_folder
-from .client import kubectl
+from .client import ESTABLISHED, kubectl
 from .cluster import Cluster, RefusedError
 from .families import DEFINITIONS, STAGES
 from .kubeconfig import certificate_user, write_kubeconfig
@@ -81,7 +81,7 @@ def karpenter_beside(
     Its kinds stay in the cluster afterwards.
     """
     kubectl(kubeconfig, "apply", "--server-side", "--force-conflicts", f"--filename={files[DEFINITIONS]}")
-    kubectl(kubeconfig, "wait", "--for=condition=Established", f"--filename={files[DEFINITIONS]}")
+    kubectl(kubeconfig, "wait", ESTABLISHED, f"--filename={files[DEFINITIONS]}")
     with temporary_folder("run") as folder:
         types = folder / "instance-types.json"
         types.write_text(json.dumps(instance_types))

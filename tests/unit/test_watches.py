@@ -7,6 +7,8 @@ from itertools import islice
 from typing import Any
 
 import pytest
+from kopf._cogs.clients import watching
+from kopf._cogs.structs.references import Resource
 
 from aifactory import watches
 from aifactory.shell.settings import DEFAULTS
@@ -15,6 +17,7 @@ from aifactory.watches import Endless, Patience
 pytestmark = pytest.mark.looptime
 
 HOUR = 3600.0
+POOLS = Resource("aifactory.dev", "v1alpha1", "gpupools", kind="GPUPool")
 LONGEST = DEFAULTS.longest_watch_pause
 POOL = {"metadata": {"name": "p", "uid": "u"}}
 ADDED = {"type": "ADDED", "object": POOL}
@@ -28,6 +31,7 @@ class Kopf:
     def __init__(self, watch: Callable[[], AsyncIterator[Any]]) -> None:
         self.lists = self.watches = 0
         self.told: list[Any] = []
+        self.begun: list[str] = []
         patience = Patience()
 
         async def watch_objs(**_: Any) -> AsyncIterator[Any]:
@@ -39,6 +43,7 @@ class Kopf:
 
         async def continuous_watch(**how: Any) -> AsyncIterator[Any]:
             self.lists += 1
+            yield watching.Bookmark.LISTED
             while True:
                 async for event in paced(**how):
                     if event["type"] == "ERROR" and event["object"]["code"] == 410:
@@ -47,15 +52,16 @@ class Kopf:
                         raise RuntimeError("Kopf would end here")
                     yield event
 
-        self._lasting = watches._never_failing(continuous_watch, patience)
+        self._lasting = watches._never_failing(continuous_watch, patience, self.begun.append)
 
     async def run(self, seconds: float) -> None:
         """Watch for so long. Anything that is raised would end the process."""
 
         async def forever() -> None:
             while True:
-                async for event in self._lasting(resource="pools"):
-                    self.told.append(event)
+                async for event in self._lasting(resource=POOLS):
+                    if event is not watching.Bookmark.LISTED:
+                        self.told.append(event)
                 await asyncio.sleep(0.1)
 
         with pytest.raises(TimeoutError):
@@ -111,6 +117,7 @@ async def test_a_watch_that_always_comes_to_nothing_is_tried_again_ever_more_slo
     # Pauses are half of the longest at least, but for the first few.
     assert HOUR / (LONGEST + 1) <= kopf.watches <= 10 + 2 * HOUR / LONGEST
     assert kopf.lists <= kopf.watches + 1
+    assert kopf.begun == ["GPUPool"] * kopf.lists
     assert len(caplog.records) >= kopf.watches - 1
     assert all("again in" in record.getMessage() for record in caplog.records)
 
@@ -171,10 +178,10 @@ def test_a_request_is_tried_without_an_end_and_never_more_slowly_than_said() -> 
 
 
 def test_kopf_still_has_what_is_wrapped_and_calls_it_by_its_module() -> None:
-    from kopf._cogs.clients import watching  # noqa: PLC0415
     from kopf._core.reactor import observation, queueing  # noqa: PLC0415
 
     assert "watch_objs" in watching.continuous_watch.__code__.co_names
+    assert "LISTED" in watching.continuous_watch.__code__.co_names
     assert "continuous_watch" in watching.infinite_watch.__code__.co_names
     assert "infinite_watch" in queueing.watcher.__code__.co_names
     assert "scan_resources" in observation.resource_observer.__code__.co_names

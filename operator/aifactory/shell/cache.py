@@ -2,9 +2,9 @@
 
 Three sources keep it: a LIST when it begins and whenever there is a doubt, the events of Kopf's watches, and
 the answers to our own writes. So whoever decides has seen all of its own writes, without having to wait for a
-watch. What a watch may miss is a deletion: while its connection was broken. It begins anew with all objects
-then, and that is a doubt, as are a write of which no answer came and one that was too late. And every few
-minutes all is compared with a LIST all the same.
+watch. What a watch may miss is a deletion: while its connection was broken. It begins anew then, and that is
+a doubt, as are a write of which no answer came and one that was too late. And every few minutes all is
+compared with a LIST all the same.
 """
 
 import logging
@@ -62,7 +62,7 @@ class Cache:
     def __init__(self, settings: Settings = DEFAULTS) -> None:
         self._settings = settings
         self._kinds: dict[str, _Kind] = {}
-        self._heard_of: set[str] = set()
+        self._watched: set[str] = set()
         self.differs: Callable[[int], None] = lambda _: None
         """Is told how many objects were not as a LIST has them."""
 
@@ -77,9 +77,13 @@ class Cache:
             known = await self._list(kind, known, list_all)
         return [kept.value for kept in known.kept.values()]
 
-    def told(self, obj: Mapping[str, Any], *, gone: bool = False, anew: bool = False) -> None:
-        """A watch tells of an object: as it is, that it is `gone`, or all of them `anew`."""
-        self._heard_of.add(obj["kind"])
+    def begins(self, kind: str) -> None:
+        """A watch of this kind has begun, perhaps anew."""
+        self._watched.add(kind)
+        self.doubt(kind)
+
+    def told(self, obj: Mapping[str, Any], *, gone: bool = False) -> None:
+        """A watch tells of an object: as it is, or that it is `gone`."""
         known = self._kinds.get(obj["kind"])
         if known is None:
             return
@@ -89,11 +93,10 @@ class Cache:
             known.kept.pop(meta["uid"], None)
         else:
             self._put(known, obj)
-        known.doubt = known.doubt or anew
 
-    def hears_of(self, kind: str) -> bool:
-        """Whether a watch has ever told of this kind. Before that, there may be none."""
-        return kind in self._heard_of
+    def watched(self, kind: str) -> bool:
+        """Whether a watch of this kind has ever begun. Before that, there may be none."""
+        return kind in self._watched
 
     def wrote(self, obj: Object) -> None:
         """A write of ours was answered with the object as it is since."""
@@ -106,10 +109,10 @@ class Cache:
             known.kept.pop(uid, None)
             known.gone[uid] = _Gone(inf, monotonic())
 
-    def doubt(self, kind: str = "") -> None:
-        """What is kept of a kind, or of all, may not be so: it is listed before it is used again."""
-        for name, known in self._kinds.items():
-            known.doubt = known.doubt or not kind or name == kind
+    def doubt(self, kind: str) -> None:
+        """What is kept of a kind may not be so: it is listed before it is used again."""
+        if (known := self._kinds.get(kind)) is not None:
+            known.doubt = True
 
     def clear(self) -> None:
         """Forget everything; nothing more is kept until somebody reads."""

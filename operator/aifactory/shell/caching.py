@@ -37,7 +37,7 @@ class CachingClient(KubernetesClient):
         metadata_only: bool = False,
     ) -> list[T]:
         """All objects, as `KubernetesClient.read_all`."""
-        unwatched = kind in _MAYBE and not self.cache.hears_of(kind.name)
+        unwatched = kind in _MAYBE and not self.cache.watched(kind.name)
         if KEPT.get(kind) != labels or fields or metadata_only or unwatched:
             return await super().read_all(
                 kind, read, labels=labels, fields=fields, metadata_only=metadata_only

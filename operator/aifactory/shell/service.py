@@ -89,11 +89,16 @@ class Service:
             self._tasks.append(task)
 
     def told(self, kind: str | None, obj: Mapping[str, Any]) -> None:
-        """A watch tells of an object; the kind of event is None where it tells of all objects anew."""
-        self._client.cache.told(obj, gone=kind == "DELETED", anew=kind is None)
+        """A watch tells of an object; the kind of event is None for an object of the list it begins with."""
+        self._client.cache.told(obj, gone=kind == "DELETED")
         if change := self.news.judge(obj, gone=kind == "DELETED"):
             wish = change is Change.WISH
             self.wake.notify(wish=wish, urgent=wish and obj["kind"] == FACTORY.name)
+
+    def listed(self, kind: str) -> None:
+        """A watch has begun, perhaps anew: what was deleted while it was broken nobody tells."""
+        self._client.cache.begins(kind)
+        self.wake.notify()
 
     def health_endpoint(self) -> Endpoint:
         """What the kubelet asks: /livez, whether to restart the pod, and /healthz, whether all is well."""

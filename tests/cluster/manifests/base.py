@@ -18,7 +18,7 @@ from aifactory.backends.port import Mandate
 from aifactory.decide.act.node_spec import node_specs
 from aifactory.decide.model.world import Slot, key_of
 from cluster.operating import refusal
-from controlplane import Cluster, service_account_kubeconfig, wait_until
+from controlplane import ESTABLISHED, Cluster, service_account_kubeconfig, wait_until
 from unit.shell.made import STAMP
 
 Kubectl = Callable[..., str]
@@ -173,7 +173,7 @@ def put_in_force(kubectl: Kubectl) -> None:
     kubectl(
         "apply", "--server-side", "--force-conflicts", "--warnings-as-errors", "--filename=-", stdin=objects
     )
-    kubectl("wait", "--for=condition=Established", *(f"crd/{crd}" for crd in CRDS))
+    kubectl("wait", ESTABLISHED, *(f"crd/{crd}" for crd in CRDS))
     wait_until(
         lambda: not refusal(lambda: kubectl("auth", "can-i", "patch", CRDS[0], *AS_OPERATOR)), "rights hold"
     )
