@@ -1,7 +1,7 @@
 """One real cluster for the whole session. None to be had is a failure, never a skip."""
 
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -31,10 +31,24 @@ from cluster.operating import (
 )
 from controlplane import ESTABLISHED, Cluster, Lines, Process, open_cluster
 
+LINES = 100
+
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Have the control plane built before the first test."""
     prepared(session, Path(__file__).parent)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what each operator that is running has said last."""
+    report = yield
+    if report.failed:
+        running = [operator for operator in Operator.started if operator.process.poll() is None]
+        for operator in running:
+            last = operator.log.read_text().splitlines()[-LINES:]
+            report.sections.append((f"Log of {operator.log.stem}", "\n".join(last)))
+    return report
 
 
 def prepared(session: pytest.Session, here: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import yaml
@@ -43,6 +43,8 @@ _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Operator:
     """`aifactory run` as a process. Its log is in `log`."""
 
+    started: ClassVar[list["Operator"]] = []
+
     def __init__(
         self,
         kubeconfig: Path,
@@ -66,6 +68,7 @@ class Operator:
         env = {**(os.environ if env is None else env), "PYTHONPATH": path}
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+        self.started.append(self)
 
     def health(self, path: str = "/healthz") -> Object | None:
         """What a probe's path says; None while it does not answer, or not with 200."""
