@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Final
@@ -47,7 +46,7 @@ def main() -> None:
 def _on_a_cluster(scenario: ModuleType, keep: Path | None) -> list[Sample]:
     with tempfile.TemporaryDirectory() as made, open_cluster(on_progress=Lines(print)) as cluster:
         folder = keep or Path(made)
-        kubectl = partial(controlplane.kubectl, cluster.kubeconfig)
+        kubectl = controlplane.Kubectl(cluster.kubeconfig)
         with operators(kubectl, install(cluster, kubectl, folder), folder) as start:
             for namespace in scenario.NAMESPACES:
                 kubectl("create", "namespace", namespace)

@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -24,8 +23,8 @@ from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient
 from bench.live.asking import Object, connected, megabytes, until
 from bench.live.fleet import TENANTS, at_rest, site, tenants_pool
 from bench.live.storm import change, settled
-from cluster.operating import Kubectl, Operator, Start, install, operators
-from controlplane import Lines, open_cluster
+from cluster.operating import Operator, Start, install, operators
+from controlplane import Kubectl, Lines, open_cluster
 
 SITES: Final = 4
 POOLS: Final = 200
@@ -147,7 +146,7 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60.0)
     minutes, console = parser.parse_args().minutes, Console()
     with tempfile.TemporaryDirectory() as made, open_cluster(on_progress=Lines(print)) as cluster:
-        kubectl = partial(controlplane.kubectl, cluster.kubeconfig)
+        kubectl = controlplane.Kubectl(cluster.kubeconfig)
         with operators(kubectl, install(cluster, kubectl, Path(made)), Path(made)) as start:
             for namespace in TENANTS:
                 kubectl("create", "namespace", namespace)

@@ -10,8 +10,9 @@ from attack.proxy import Gate, peace
 from attack.size import WHOLE
 from attack.stage import Show, Stage
 from cluster.conftest import cluster, kubectl, prepared, shown_by
-from cluster.operating import FACTORIES, POOLS, Kubectl, a_namespace, clear, get, installed
-from controlplane import Cluster
+from cluster.operating import FACTORIES, POOLS, a_namespace, clear, installed
+from cluster.reading import get
+from controlplane import Cluster, Kubectl
 
 __all__ = ["cluster", "kubectl"]
 collect_ignore = ["test_samples.py" if WHOLE else "test_whole.py"]

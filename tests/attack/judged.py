@@ -13,7 +13,9 @@ from aifactory.api.reading import Invalid, parse_factory, parse_pool
 from aifactory.backends.nodes import read_look, read_node
 from aifactory.decide.model.standing import known_stamps
 from aifactory.decide.model.world import Refused
-from cluster.operating import FACTORIES, POOLS, Kubectl, Object, get
+from cluster.operating import FACTORIES, POOLS, Object
+from cluster.reading import get
+from controlplane import Kubectl
 from unit.decide.judge import judge_settled
 from unit.decide.state import Fault, Labelled, State
 
@@ -30,7 +32,7 @@ def judged(kubectl: Kubectl) -> str:
 def seen(kubectl: Kubectl) -> State:
     """All that exists, as the judges read it."""
     state = State(now=datetime.now(UTC))
-    for obj in (*get(kubectl, FACTORIES), *get(kubectl, POOLS, "--all-namespaces")):
+    for obj in (*get(kubectl, FACTORIES), *get(kubectl, POOLS)):
         meta = obj["metadata"]
         path = f"{meta['namespace']}/{meta['name']}" if "namespace" in meta else meta["name"]
         state.statuses[path] = obj.get("status", {})
@@ -39,7 +41,7 @@ def seen(kubectl: Kubectl) -> State:
             state.refused[path] = it
         else:
             state.store(path, it)
-    for obj in get(kubectl, "nodes", "--selector=aifactory.dev/factory"):
+    for obj in get(kubectl, "nodes", selector="aifactory.dev/factory"):
         node = _labelled(obj)
         state.nodes[node.name] = node
         pool = state.pools.get(str(node.stamp.pool)) if node.stamp else None

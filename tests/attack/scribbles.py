@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from aifactory.api import names
-from cluster.operating import FACTORIES, POOLS, Kubectl, Object, read, refusal
+from cluster.operating import FACTORIES, POOLS, Object, refusal
+from cluster.reading import read
+from controlplane import Kubectl
 
 FINALIZERS = ("metadata", "finalizers")
 _TIME = "lastTransitionTime"

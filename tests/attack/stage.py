@@ -6,8 +6,8 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from attack.proxy import Gate, peace
-from cluster.operating import LEASE, PROMPT, SYSTEM, Kubectl, Operator, options
-from controlplane import wait_until
+from cluster.operating import LEASE, PROMPT, SYSTEM, Operator, options
+from controlplane import Kubectl, wait_until
 from controlplane.waiting import PATIENCE
 from recorder import History, Recorder, prove
 

@@ -15,7 +15,8 @@ from attack.scribbles import FINALIZERS, How, Word, alike, now, scribble, scribb
 from attack.size import WHOLE
 from attack.stage import Attacked, Show, Stage
 from attack.story import NODE, summary, unlike
-from cluster.operating import FACTORIES, POOLS, ROOT, Object, apply, delete_factory, factory, get, pool
+from cluster.operating import FACTORIES, POOLS, ROOT, Object, apply, delete_factory, factory, pool
+from cluster.reading import get
 from controlplane.waiting import PATIENCE
 from recorder import Recorder
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from attack.stage import Stage, recorded
-from cluster.operating import FACTORIES, POOLS, Kubectl, apply, factory, get, pool, refusal
-from controlplane import wait_until
+from cluster.operating import FACTORIES, POOLS, apply, factory, pool, refusal
+from cluster.reading import get
+from controlplane import Kubectl, wait_until
 from controlplane.waiting import PATIENCE
 from recorder import History, Resource
 

@@ -26,19 +26,9 @@ from attack.judged import judged
 from attack.mutations import Fleet, Object, Step, applied, drawn, keyed
 from attack.stage import CALM, Attacked, Show, Stage, recorded
 from attack.story import summary, unlike
-from cluster.operating import (
-    FACTORIES,
-    POOLS,
-    Kubectl,
-    apply,
-    clear,
-    delete_factory,
-    factory,
-    get,
-    pool,
-    refusal,
-)
-from controlplane import KubectlError, wait_until
+from cluster.operating import FACTORIES, POOLS, apply, clear, delete_factory, factory, pool, refusal
+from cluster.reading import get
+from controlplane import Kubectl, KubectlError, wait_until
 from recorder import History, Recorder
 
 LENGTH = 10  # steps

@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from contextlib import ExitStack, suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,6 @@ from cluster.operating import (
     FACTORIES,
     POOLS,
     ROOT,
-    Kubectl,
     Operator,
     Start,
     a_namespace,
@@ -29,7 +27,7 @@ from cluster.operating import (
     installed,
     operators,
 )
-from controlplane import ESTABLISHED, Cluster, Lines, Process, open_cluster
+from controlplane import ESTABLISHED, Cluster, Kubectl, Lines, Process, open_cluster
 
 LINES = 100
 
@@ -79,7 +77,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Kubectl:
     """`kubectl(*arguments, stdin=None, seconds=...)` on the session's cluster; returns the output."""
-    run = partial(controlplane.kubectl, cluster.kubeconfig)
+    run = Kubectl(cluster.kubeconfig)
     run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
     return run
 

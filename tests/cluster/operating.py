@@ -20,11 +20,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aifactory.api import names
 from aifactory.shell.terms import DURATION
-from controlplane import ESTABLISHED, Cluster, KubectlError, service_account_kubeconfig, wait_until
+from cluster.reading import get, read
+from controlplane import ESTABLISHED, Cluster, Kubectl, KubectlError, service_account_kubeconfig, wait_until
 from controlplane.ports import free_port
 from controlplane.waiting import PATIENCE
 
-Kubectl = Callable[..., str]
 Object = dict[str, Any]
 ROOT = Path(__file__).parents[2]
 SYSTEM, ACCOUNT, LEASE = "aifactory-system", "aifactory", "aifactory"
@@ -208,7 +208,7 @@ def clear(kubectl: Kubectl) -> None:
     """
 
     def cleared() -> bool:
-        found = [obj for kind in (POOLS, FACTORIES) for obj in get(kubectl, kind, "--all-namespaces")]
+        found = [obj for kind in (POOLS, FACTORIES) for obj in get(kubectl, kind)]
         held = [obj for obj in found if obj["metadata"].get("finalizers")]
         let_go = ("patch", "--type=merge", '--patch={"metadata": {"finalizers": null}}')
         for objects, ask in ((held, let_go), (found, ("delete", "--wait=false"))):
@@ -263,28 +263,15 @@ def a_namespace(kubectl: Kubectl, name: str) -> Iterator[str]:
         kubectl("delete", "namespace", name, "--wait=false")
 
 
-def get(kubectl: Kubectl, kind: str, *more: str) -> list[Object]:
-    """Objects of a kind."""
-    listed: list[Object] = json.loads(kubectl("get", kind, "--output=json", *more))["items"]
-    return listed
-
-
-def read(kubectl: Kubectl, kind: str, name: str, namespace: str = "") -> Object:
-    """One object."""
-    where = [f"--namespace={namespace}"] if namespace else []
-    found: Object = json.loads(kubectl("get", kind, name, *where, "--output=json"))
-    return found
-
-
 def nodes_of(kubectl: Kubectl, pool: str, namespace: str) -> list[Object]:
     """The nodes of a pool."""
     selector = f"{names.LABEL_POOL}={pool},{names.LABEL_POOL_NAMESPACE}={namespace}"
-    return get(kubectl, "nodes", f"--selector={selector}")
+    return get(kubectl, "nodes", selector=selector)
 
 
 def nodes_in(kubectl: Kubectl, factory: str) -> list[Object]:
     """The nodes in a factory."""
-    return get(kubectl, "nodes", f"--selector={names.LABEL_FACTORY}={factory}")
+    return get(kubectl, "nodes", selector=f"{names.LABEL_FACTORY}={factory}")
 
 
 def apply(kubectl: Kubectl, *objects: Object) -> None:

@@ -3,8 +3,8 @@
 import re
 
 from cluster.faulty import Asked, Instead, Proxy, status
-from cluster.operating import Kubectl, Start, apply, is_ready, pool
-from controlplane import wait_until
+from cluster.operating import Start, apply, is_ready, pool
+from controlplane import Kubectl, wait_until
 
 AFTER = 7  # seconds that the API server asks for
 

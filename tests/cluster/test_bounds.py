@@ -1,6 +1,5 @@
 """Statuses as large as they get: the API server takes them, and they are read back."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -9,9 +8,9 @@ import yaml
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide import World, decide
 from aifactory.decide.model.world import claims_of
-from cluster.operating import POOLS, Object, apply, factory, pool, read
-
-Kubectl = Callable[..., str]
+from cluster.operating import POOLS, Object, apply, factory, pool
+from cluster.reading import read
+from controlplane import Kubectl
 
 
 @pytest.fixture

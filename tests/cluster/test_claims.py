@@ -1,27 +1,14 @@
 """What stands in a factory is in its status before it stands, and whoever wipes a status is told at once."""
 
 import signal
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from cluster.faulty import Asked, Fault, Proxy, status
-from cluster.operating import (
-    FACTORIES,
-    HASTY,
-    POOLS,
-    TAKE_OVER,
-    Start,
-    apply,
-    is_ready,
-    nodes_in,
-    pool,
-    read,
-)
-from controlplane import KubectlError, wait_until
-
-Kubectl = Callable[..., str]
+from cluster.operating import FACTORIES, HASTY, POOLS, TAKE_OVER, Start, apply, is_ready, nodes_in, pool
+from cluster.reading import read
+from controlplane import Kubectl, KubectlError, wait_until
 
 
 @pytest.mark.parametrize("count", [1, 2, 9, 30])

@@ -6,7 +6,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,17 @@ import yaml
 
 import controlplane
 from cluster.operating import as_in_background
-from controlplane import FEATURES, Cluster, KubectlError, open_cluster, service_account_kubeconfig, wait_until
+from controlplane import (
+    FEATURES,
+    Cluster,
+    Kubectl,
+    KubectlError,
+    open_cluster,
+    service_account_kubeconfig,
+    wait_until,
+)
 from controlplane.waiting import PATIENCE
 
-Kubectl = Callable[..., str]
 TESTS = Path(__file__).parents[1]
 
 

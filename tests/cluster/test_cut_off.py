@@ -5,7 +5,6 @@ from cluster.operating import (
     LEASE,
     POOLS,
     SYSTEM,
-    Kubectl,
     Operator,
     Start,
     apply,
@@ -13,9 +12,9 @@ from cluster.operating import (
     is_ready,
     nodes_of,
     pool,
-    read,
 )
-from controlplane import wait_until
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 
 
 def cut_off(operator: Operator) -> float:

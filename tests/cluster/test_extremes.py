@@ -1,7 +1,6 @@
 """What the CRDs accept at their edges: the API server takes it, and every node that comes of it."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +13,9 @@ from aifactory.backends.kwok import node_body
 from aifactory.backends.port import Mandate
 from aifactory.decide import World, decide
 from aifactory.decide.model.plan import Order
+from controlplane import Kubectl
 from unit.decide.extremes import factories, pools
 
-Kubectl = Callable[..., str]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 OBJECTS, NODES = 40, 5  # worlds that are tried, and nodes of each
 

@@ -1,25 +1,14 @@
 """One tenant's thousand wishes do not hold up another one's single wish."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 import yaml
 
-from cluster.operating import (
-    FACTORIES,
-    POOLS,
-    Start,
-    a_namespace,
-    apply,
-    condition,
-    get,
-    nodes_of,
-    pool,
-    read,
-)
-from controlplane import wait_until
+from cluster.operating import FACTORIES, POOLS, Start, a_namespace, apply, condition, nodes_of, pool
+from cluster.reading import get, read
+from controlplane import Kubectl, wait_until
 
-Kubectl = Callable[..., str]
 MANY = 250
 
 
@@ -46,14 +35,14 @@ def test_a_flood_of_wishes_that_cannot_be_served_holds_up_nobody_else(
     wait_until(
         lambda: condition(read(kubectl, POOLS, "llm", site), "Placed").get("status") == "True", "placed"
     )
-    told = sum("status" in it for it in get(kubectl, POOLS, f"-n={crowd}"))
+    told = sum("status" in it for it in get(kubectl, POOLS, crowd))
     assert told < MANY
     assert len(nodes_of(kubectl, "llm", site)) == 2
 
     # And each of the others hears why it waits, without a finalizer that nobody needs.
     wait_until(
-        lambda: all("waiting" in it.get("status", {}) for it in get(kubectl, POOLS, f"-n={crowd}")),
+        lambda: all("waiting" in it.get("status", {}) for it in get(kubectl, POOLS, crowd)),
         "all are told",
     )
-    assert not any(it["metadata"].get("finalizers") for it in get(kubectl, POOLS, f"-n={crowd}"))
+    assert not any(it["metadata"].get("finalizers") for it in get(kubectl, POOLS, crowd))
     assert operator.leads()

@@ -1,7 +1,7 @@
 """The operator on a real cluster: what users do, and what they see then."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,15 @@ from cluster.operating import (
     condition,
     delete_factory,
     factory,
-    get,
     guard,
     nodes_in,
     nodes_of,
     operators,
     pool,
-    read,
     settled,
 )
-from controlplane import wait_until
-
-Kubectl = Callable[..., str]
+from cluster.reading import get, read
+from controlplane import Kubectl, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +63,7 @@ def ready(kubectl: Kubectl, name: str, namespace: str) -> dict[str, Any]:
 
 def versions(kubectl: Kubectl, site: str, namespace: str) -> dict[str, str]:
     """The resourceVersion of everything that the operator writes."""
-    objects = [*get(kubectl, FACTORIES), *get(kubectl, POOLS, f"-n={namespace}"), *nodes_in(kubectl, site)]
+    objects = [*get(kubectl, FACTORIES), *get(kubectl, POOLS, namespace), *nodes_in(kubectl, site)]
     return {obj["metadata"]["uid"]: obj["metadata"]["resourceVersion"] for obj in objects}
 
 

@@ -1,23 +1,12 @@
 """Nodes whose names and labels do not agree with what the operator ordered, on a real cluster."""
 
-from collections.abc import Callable
 from typing import Any
 
 from aifactory.api import names
-from cluster.operating import (
-    FACTORIES,
-    apply,
-    condition,
-    factory,
-    get,
-    is_ready,
-    nodes_of,
-    pool,
-    read,
-)
-from controlplane import wait_until
+from cluster.operating import FACTORIES, apply, condition, factory, is_ready, nodes_of, pool
+from cluster.reading import get, read
+from controlplane import Kubectl, wait_until
 
-Kubectl = Callable[..., str]
 NODE = 10_200  # watts
 
 
@@ -55,7 +44,7 @@ def test_a_taken_name_costs_its_slot_and_its_power_and_nothing_else(kubectl: Kub
         site = wait_until(told, "the factory names the stranger")
         assert taken in condition(site, "Ready")["message"]
         wait_until(lambda: committed(kubectl, tenant) == 4 * NODE, "it counts as its slot's unit")
-        (there,) = get(kubectl, "nodes", f"--field-selector=metadata.name={taken}")
+        (there,) = get(kubectl, "nodes", fields=f"metadata.name={taken}")
         assert names.LABEL_FACTORY not in there["metadata"].get("labels", {})
     finally:
         kubectl("delete", "node", taken)
@@ -76,4 +65,5 @@ def test_a_node_that_is_relabelled_to_another_factory_stays_where_it_is(
     wait_until(replaced, "it counts as a stray where it stands, beside another one in its place", 60)
     assert committed(kubectl, other) == 0
     assert condition(read(kubectl, FACTORIES, other), "Ready")["reason"] == "AsPlanned"
-    assert len(nodes_of(kubectl, "llm", tenant)) == 3  # its pool's labels are still on it
+    # Its pool's labels are still on it.
+    wait_until(lambda: len(nodes_of(kubectl, "llm", tenant)) == 3, "the other one stands")

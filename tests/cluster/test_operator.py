@@ -3,8 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,10 @@ from cluster.operating import (
     nodes_in,
     nodes_of,
     pool,
-    read,
 )
-from controlplane import ESTABLISHED, Cluster, open_cluster, wait_until
-from controlplane import kubectl as run_kubectl
+from cluster.reading import read
+from controlplane import ESTABLISHED, Cluster, Kubectl, open_cluster, wait_until
 from controlplane.waiting import PATIENCE
-
-Kubectl = Callable[..., str]
 
 
 def holder(kubectl: Kubectl) -> str:
@@ -166,7 +162,7 @@ def test_an_address_that_makes_no_sense_is_wrong_usage() -> None:
 @pytest.fixture(scope="module")
 def alone(bare: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Kubectl, Operator]]:
     """An operator on the module's own API server, with a pool of two nodes; nothing makes them ready."""
-    kubectl = partial(run_kubectl, bare.kubeconfig)
+    kubectl = Kubectl(bare.kubeconfig)
     kubectl("apply", "--server-side", "--filename", str(ROOT / "crds"))
     kubectl("wait", ESTABLISHED, f"crd/{FACTORIES}", f"crd/{POOLS}")
     kubectl("create", "namespace", SYSTEM)

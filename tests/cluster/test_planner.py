@@ -1,6 +1,5 @@
 """The operator and its solver's process: better plans are used, and a solver that hangs holds up nothing."""
 
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,12 @@ from cluster.operating import (
     factory,
     nodes_of,
     pool,
-    read,
 )
-from controlplane import wait_until
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 from unit.shell.children import children
 from unit.shell.solvers import GATE
 
-Kubectl = Callable[..., str]
 ENOUGH = 512 * 2**20  # bytes of memory for a solver with a few pools
 
 

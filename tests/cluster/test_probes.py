@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from cluster import undecided
-from cluster.operating import POOLS, Kubectl, Operator, Start, apply, is_ready, pool
-from controlplane import wait_until
+from cluster.operating import POOLS, Operator, Start, apply, is_ready, pool
+from controlplane import Kubectl, wait_until
 from unit.shell.connections import half_open
 
 NOBODY = 65532  # the Deployment's user, who has no entry in /etc/passwd

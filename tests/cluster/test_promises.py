@@ -1,7 +1,7 @@
 """The promises, end to end: what tenants and sites do, and a record that judges all of it at the end."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,12 @@ from cluster.operating import (
     nodes_of,
     operators,
     pool,
-    read,
     settled,
 )
-from controlplane import Cluster, wait_until
+from cluster.reading import read
+from controlplane import Cluster, Kubectl, wait_until
 from recorder import History, Recorder
 
-Kubectl = Callable[..., str]
 NODE = 10_200  # watts of a node in the factories here
 
 

@@ -15,17 +15,15 @@ from cluster.operating import (
     apply,
     condition,
     factory,
-    get,
     is_ready,
     nodes_in,
     nodes_of,
     pool,
-    read,
     refusal,
 )
-from controlplane import KubectlError, wait_until
+from cluster.reading import get, read
+from controlplane import Kubectl, KubectlError, wait_until
 
-Kubectl = Callable[..., str]
 SECONDS = 60
 WORDS = "every node needs the label cost-center"
 ANY_BUT_ONE = "object.metadata.name != '{}.row.hgx-h100.1.1'"
@@ -111,8 +109,8 @@ def test_orders_that_are_refused_are_told_and_made_once_they_are_taken(
         assert WORDS in says(kubectl, site, "Ready", "OrderRefused")
         assert condition(wish(), "Ready")["reason"] == "OrderRefused"
         assert not condition(wish(), "Reconciling")
-        fields = "--field-selector=involvedObject.name=llm,reason=OrderRefused"
-        (event,) = get(kubectl, "events", f"-n={tenant}", fields)
+        fields = "involvedObject.name=llm,reason=OrderRefused"
+        (event,) = get(kubectl, "events", tenant, fields=fields)
         assert WORDS in event["message"]
         assert event["type"] == "Warning"
         # It does not hammer: a try takes ever longer to come.
@@ -183,12 +181,12 @@ def test_a_status_that_cannot_be_written_is_told_by_an_event(kubectl: Kubectl, t
     with policy(kubectl, tenant, rule, on="UPDATE", resource="gpupools/status", group=names.GROUP):
         apply(kubectl, factory(tenant), pool("llm", tenant, 8, tenant))
         # The policy may come into force after the first status: each change makes another one.
-        fields = "--field-selector=involvedObject.name=llm,reason=WriteRefused"
+        fields = "involvedObject.name=llm,reason=WriteRefused"
 
         def told() -> list[dict[str, Any]]:
             gpus = 8 if read(kubectl, POOLS, "llm", tenant)["spec"]["gpus"] > 8 else 16
             kubectl("scale", POOLS, "llm", f"--replicas={gpus}", f"-n={tenant}")
-            return get(kubectl, "events", f"-n={tenant}", fields)
+            return get(kubectl, "events", tenant, fields=fields)
 
         (event,) = wait_until(told, "an event says that the status is refused", SECONDS, poll=3)
         assert WORDS in event["message"]

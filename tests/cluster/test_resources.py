@@ -2,18 +2,17 @@
 
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from cluster.operating import read
-from controlplane import KubectlError
+from cluster.reading import read
+from controlplane import Kubectl, KubectlError
 from unit.api.bad_objects import AT_APPLY, BAD, FACTORY, POOL, READING_ONLY, Bad, changed
 
-Kubectl = Callable[..., str]
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "manifests" / "examples").glob("*.yaml"))
 KINDS = ("aifactories.aifactory.dev", "gpupools.aifactory.dev")

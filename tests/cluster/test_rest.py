@@ -1,12 +1,11 @@
 """An operator with nothing to do: it looks again and again, and decides only once something has changed."""
 
-from collections.abc import Callable
 from functools import partial
 
-from cluster.operating import POOLS, Operator, Start, apply, condition, pool, read
-from controlplane import wait_until
+from cluster.operating import POOLS, Operator, Start, apply, condition, pool
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 
-Kubectl = Callable[..., str]
 CYCLES = 5
 
 

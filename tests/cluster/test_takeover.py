@@ -2,7 +2,6 @@
 
 import json
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,11 @@ from cluster.operating import (
     nodes_in,
     nodes_of,
     pool,
-    read,
     settled,
 )
-from controlplane import wait_until
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 
-Kubectl = Callable[..., str]
 NODE = 10_200  # watts of a node in the factories here
 
 

@@ -1,27 +1,16 @@
 """What one tenant with rights in one namespace can do to others, tried on a real scheduler and API server."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from aifactory.api import names
-from cluster.operating import (
-    FACTORIES,
-    POOLS,
-    a_namespace,
-    apply,
-    condition,
-    get,
-    is_ready,
-    nodes_of,
-    pool,
-    read,
-)
-from controlplane import wait_until
+from cluster.operating import FACTORIES, POOLS, a_namespace, apply, condition, is_ready, nodes_of, pool
+from cluster.reading import get, read
+from controlplane import Kubectl, wait_until
 
-Kubectl = Callable[..., str]
 Object = dict[str, Any]
 EVERYTHING = [{"operator": "Exists"}]
 SECRET = "victims-secret-budget"
@@ -104,7 +93,7 @@ def test_only_pods_that_tolerate_the_tenant_land_on_its_nodes(
     )
     kubectl("wait", "--for=condition=Ready", "pod/trainer", f"-n={namespace}")
     kubectl("rollout", "status", "daemonset/monitor", f"-n={other}")
-    (watch,) = get(kubectl, "pods", f"-n={other}", "--selector=app=monitor")
+    (watch,) = get(kubectl, "pods", other, selector="app=monitor")
     assert watch["spec"]["nodeName"] == node
     for name in ("stranger", "guest"):
         refused = wait_until(
@@ -144,7 +133,7 @@ def test_a_pool_that_goes_at_once_takes_nobody_elses_pods_with_it(
     told = kubectl("get", "events", f"-n={namespace}", "-o=json")
     told += json.dumps(read(kubectl, POOLS, "jack", namespace)["status"])
     assert not [word for word in (SECRET, "victim", other) if word in told]
-    events = get(kubectl, "events", "-n=default", f"--field-selector=involvedObject.name={site}")
+    events = get(kubectl, "events", "default", fields=f"involvedObject.name={site}")
     assert not [e["message"] for e in events if SECRET in e["message"] or "jack" in e["message"]]
 
 

@@ -7,9 +7,8 @@ import pytest
 
 from cluster.faulty import HTML, Asked, Fault, Instead, Proxy, error_event, status
 from cluster.operating import HASTY, POOLS, TAKE_OVER, Operator, Start, apply, nodes_of, operators, pool
-from controlplane import Cluster, wait_until
+from controlplane import Cluster, Kubectl, wait_until
 
-Kubectl = Callable[..., str]
 TRIES = 12  # Kopf by itself gives up at the ninth
 
 

@@ -1,20 +1,19 @@
 """The tutorial, the README and the how-to pages, command by command, as a reader would run them."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 import controlplane
-from cluster.operating import FACTORIES, POOLS, delete_factory, delete_nodes, get
+from cluster.operating import FACTORIES, POOLS, delete_factory, delete_nodes
+from cluster.reading import get
+from controlplane import Kubectl
 from controlplane.ports import free_port
 from controlplane.processes import Process
 from documents import ROOT, STARTS, Block, blocks
-
-Kubectl = Callable[..., str]
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 # Each of them begins with an empty cluster and the operator at work, which stay from page to page.
@@ -112,7 +111,7 @@ class Reader:
     @property
     def kubectl(self) -> Kubectl:
         """`kubectl` on the reader's cluster."""
-        return partial(controlplane.kubectl, Path(self._variables["KUBECONFIG"]))
+        return controlplane.Kubectl(Path(self._variables["KUBECONFIG"]))
 
     def check(self) -> None:
         """See that nothing has ended by itself, or met a bug."""

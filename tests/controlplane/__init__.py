@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .binaries import FILES, built, found, needed
-from .client import ESTABLISHED, KubectlError, kubectl
+from .client import ESTABLISHED, Kubectl, KubectlError, kubectl
 from .cluster import FEATURES, Cluster, RefusedError, UnavailableError
 from .existing import existing_cluster
 from .kind import check_engine, kind_cluster
@@ -22,6 +22,7 @@ __all__ = [
     "ESTABLISHED",
     "FEATURES",
     "Cluster",
+    "Kubectl",
     "KubectlError",
     "Lines",
     "OnProgress",

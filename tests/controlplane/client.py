@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -60,3 +61,19 @@ def kubectl(kubeconfig: Path, *arguments: str, stdin: str | None = None, seconds
     if done.returncode:
         raise KubectlError(f"{what}: {done.stderr.strip()}")
     return done.stdout
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """kubectl on one cluster, with options that each of its calls has."""
+
+    kubeconfig: Path
+    options: tuple[str, ...] = ()
+
+    def __call__(self, *arguments: str, stdin: str | None = None, seconds: float = PATIENCE) -> str:
+        """As `kubectl`."""
+        return kubectl(self.kubeconfig, *self.options, *arguments, stdin=stdin, seconds=seconds)
+
+    def having(self, *options: str) -> "Kubectl":
+        """The same with more options."""
+        return Kubectl(self.kubeconfig, (*self.options, *options))

@@ -11,7 +11,7 @@ from aifactory.backends.port import ApiError
 from aifactory.decide.model.plan import Order
 from aifactory.decide.model.world import Node
 from aifactory.shell.client import KubernetesClient
-from cluster.operating import Kubectl
+from controlplane import Kubectl
 from controlplane.waiting import PATIENCE
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from aifactory.shell.client import KubernetesClient
 from cluster.backends.bed import Bed
 from cluster.backends.on_karpenter import OnKarpenter
 from cluster.backends.on_kwok import OnKwok
-from cluster.operating import Kubectl, delete_nodes
+from cluster.operating import delete_nodes
+from controlplane import Kubectl
 
 # Each driver's bed, and the fixtures that have to be up for it.
 BEDS: Final[dict[str, tuple[Bed, tuple[str, ...]]]] = {

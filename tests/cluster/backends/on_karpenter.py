@@ -9,8 +9,9 @@ from aifactory.backends.karpenter import Karpenter
 from aifactory.decide.model.plan import Order
 from aifactory.shell.client import KubernetesClient
 from cluster.machines import CLAIMS, GROUP, backend
-from cluster.operating import Kubectl, read
+from cluster.reading import read
 from cluster.shell.nodes import order
+from controlplane import Kubectl
 
 
 class OnKarpenter:

@@ -7,8 +7,8 @@ from aifactory.backends.kwok import KWOK, Kwok
 from aifactory.backends.port import Kind, Object
 from aifactory.decide.model.plan import Order
 from aifactory.shell.client import KubernetesClient
-from cluster.operating import Kubectl
 from cluster.shell.nodes import order
+from controlplane import Kubectl
 
 
 class OnKwok:

@@ -12,7 +12,9 @@ from aifactory.decide.model.plan import CallOff, Cause, Delete, Drain, Evict, Ho
 from aifactory.decide.model.world import Pod, PoolKey, Taint
 from aifactory.shell.client import KubernetesClient
 from cluster.backends.bed import Bed, gone, made, now, seen, until, up
-from cluster.operating import Kubectl, get, guard, read
+from cluster.operating import guard
+from cluster.reading import get, read
+from controlplane import Kubectl
 from unit.shell.made import wish_of
 
 LEADER = Mandate("leader-1", 3)
@@ -249,7 +251,7 @@ async def test_of_what_is_marked_as_broken_it_is_told(
 
 async def none_in(kubectl: Kubectl, namespace: str) -> bool:
     """Whether no pod is in a namespace."""
-    return not get(kubectl, "pods", f"--namespace={namespace}")
+    return not get(kubectl, "pods", namespace)
 
 
 async def empty(driver: Backend, name: str) -> bool:

@@ -17,7 +17,7 @@ from aifactory.decide.model.world import Node, NodeSpec, Taint
 from aifactory.shell.client import KubernetesClient, configuration
 from cluster.backends.bed import Bed, gone, made, now, seen, up
 from cluster.faulty import Asked, Cut, Fault, Lost, Proxy, status
-from cluster.operating import Kubectl
+from controlplane import Kubectl
 
 LEADER = Mandate("leader-1", 3)
 DOWN = status(503, "ServiceUnavailable")

@@ -18,20 +18,9 @@ import image
 from aifactory.shell.service import METRICS
 from cluster.conftest import shown_by
 from cluster.image.container import Container
-from cluster.operating import (
-    ACCOUNT,
-    LEASE,
-    POOLS,
-    ROOT,
-    SYSTEM,
-    Kubectl,
-    apply,
-    is_ready,
-    nodes_of,
-    pool,
-    read,
-)
-from controlplane import wait_until
+from cluster.operating import ACCOUNT, LEASE, POOLS, ROOT, SYSTEM, apply, is_ready, nodes_of, pool
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 from image import Image, UnavailableError
 from image.sbom import write_sbom
 

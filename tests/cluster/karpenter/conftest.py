@@ -13,9 +13,9 @@ from aifactory.api.backend import Backend
 from aifactory.backends import Mandate
 from aifactory.backends.claims import claim_body
 from cluster.machines import CLAIMS, backend
-from cluster.operating import Kubectl, Object, installed
+from cluster.operating import Object, installed
 from cluster.shell.nodes import order
-from controlplane import Cluster, Process
+from controlplane import Cluster, Kubectl, Process
 
 Claim = Callable[..., Object]
 

@@ -2,13 +2,14 @@
 
 from aifactory.api import names
 from cluster.machines import CLAIMS
-from cluster.operating import Kubectl, Object, get, read
-from controlplane import wait_until
+from cluster.operating import Object
+from cluster.reading import get, read
+from controlplane import Kubectl, wait_until
 
 
 def claims_in(kubectl: Kubectl, site: str) -> list[Object]:
     """The NodeClaims of a factory."""
-    return get(kubectl, CLAIMS, f"--selector={names.LABEL_FACTORY}={site}")
+    return get(kubectl, CLAIMS, selector=f"{names.LABEL_FACTORY}={site}")
 
 
 def machine_of(kubectl: Kubectl, claim: str) -> Object:

@@ -11,8 +11,9 @@ from aifactory.decide.model.world import Taint
 from cluster.karpenter.conftest import Claim
 from cluster.karpenter.seeing import claims_in, condition, machine_of
 from cluster.machines import CLAIMS, GROUP
-from cluster.operating import Kubectl, apply, get, guard, nodes_in, read
-from controlplane import KubectlError, wait_until
+from cluster.operating import apply, guard, nodes_in
+from cluster.reading import get, read
+from controlplane import Kubectl, KubectlError, wait_until
 
 DISRUPTED = "karpenter.sh/disrupted"
 
@@ -77,14 +78,17 @@ def test_nobody_takes_it_over_and_nobody_ends_it(kubectl: Kubectl, claim: Claim,
     theirs = f"{site}-pool"
     labels = {"app": site}
     apply(kubectl, node_pool(theirs), wanting(theirs, labels))
-    selector = f"--selector=karpenter.sh/nodepool={theirs}"
+
+    def its() -> list[dict[str, Any]]:
+        return get(kubectl, CLAIMS, selector=f"karpenter.sh/nodepool={theirs}")
+
     try:
         wait_until(
-            lambda: any(condition(it, "Initialized") == "True" for it in get(kubectl, CLAIMS, selector)),
+            lambda: any(condition(it, "Initialized") == "True" for it in its()),
             "the NodePool has a node of its own",
         )
         kubectl("delete", "pod", theirs, "--namespace=default", "--grace-period=0", "--force")
-        wait_until(lambda: not get(kubectl, CLAIMS, selector), "the NodePool has given its empty node up")
+        wait_until(lambda: not its(), "the NodePool has given its empty node up")
     finally:
         kubectl("delete", "nodepools.karpenter.sh", theirs)
     obj = read(kubectl, CLAIMS, ours)
@@ -145,7 +149,7 @@ def test_its_grace_period_ends_what_a_budget_holds_up(
     guard(kubectl, namespace, machine_of(kubectl, name)["metadata"]["name"], tolerant=False)
     kubectl("delete", CLAIMS, name, "--wait=false")
     wait_until(lambda: not claims_in(kubectl, site), "it is gone although the budget stands")
-    assert get(kubectl, "pods", f"--namespace={namespace}") == []
+    assert get(kubectl, "pods", namespace) == []
 
 
 def test_pods_that_had_their_time_are_not_waited_for(
@@ -179,7 +183,7 @@ def test_where_nothing_can_be_launched_it_is_given_up(kubectl: Kubectl, claim: C
 
 def events_of(kubectl: Kubectl, name: str) -> list[dict[str, Any]]:
     """The events about an object that is in no namespace."""
-    return get(kubectl, "events", "--namespace=default", f"--field-selector=involvedObject.name={name}")
+    return get(kubectl, "events", "default", fields=f"involvedObject.name={name}")
 
 
 def node_pool(name: str) -> dict[str, Any]:

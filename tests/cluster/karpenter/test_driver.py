@@ -15,9 +15,10 @@ from aifactory.shell.client import KubernetesClient, configuration
 from cluster.backends.bed import gone, made, now, seen, until, up
 from cluster.karpenter.conftest import Claim
 from cluster.machines import CLAIMS, CLASSES, backend, node_class
-from cluster.operating import Kubectl, apply, nodes_in, read
+from cluster.operating import apply, nodes_in
+from cluster.reading import read
 from cluster.shell.nodes import order
-from controlplane import Cluster
+from controlplane import Cluster, Kubectl
 
 LEADER = Mandate("leader-1", 3)
 

@@ -14,7 +14,6 @@ from cluster.operating import (
     LEASE,
     POOLS,
     SYSTEM,
-    Kubectl,
     Object,
     Start,
     apply,
@@ -25,9 +24,9 @@ from cluster.operating import (
     nodes_of,
     operators,
     pool,
-    read,
 )
-from controlplane import Cluster, wait_until
+from cluster.reading import read
+from controlplane import Cluster, Kubectl, wait_until
 from recorder import History, Recorder
 
 NODE = 10_200  # watts of a node in the factories here

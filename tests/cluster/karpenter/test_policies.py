@@ -28,8 +28,7 @@ from cluster.manifests.base import (
     refused,
 )
 from cluster.manifests.test_kubelets import TAINT, kubelet
-from cluster.operating import Kubectl
-from controlplane import wait_until
+from controlplane import Kubectl, wait_until
 
 UNREGISTERED = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
 

@@ -4,18 +4,9 @@ import json
 
 from cluster.karpenter.seeing import claims_in
 from cluster.machines import backend
-from cluster.operating import (
-    POOLS,
-    Kubectl,
-    Operator,
-    apply,
-    condition,
-    factory,
-    pool,
-    read,
-    settled,
-)
-from controlplane import wait_until
+from cluster.operating import POOLS, Operator, apply, condition, factory, pool, settled
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 
 
 def test_what_karpenter_gives_up_is_asked_for_more_slowly_and_told(

@@ -18,10 +18,9 @@ from aifactory.backends.port import Mandate
 from aifactory.decide.act.node_spec import node_specs
 from aifactory.decide.model.world import Slot, key_of
 from cluster.operating import refusal
-from controlplane import ESTABLISHED, Cluster, service_account_kubeconfig, wait_until
+from controlplane import ESTABLISHED, Cluster, Kubectl, service_account_kubeconfig, wait_until
 from unit.shell.made import STAMP
 
-Kubectl = Callable[..., str]
 Object = dict[str, Any]
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 SYSTEM = "aifactory-system"

@@ -12,7 +12,6 @@ from cluster.manifests.base import (
     ONE,
     SYSTEM,
     TWO,
-    Kubectl,
     asking,
     fill,
     hold_lease,
@@ -22,8 +21,9 @@ from cluster.manifests.base import (
     put_in_force,
     take_away,
 )
-from cluster.operating import read, refusal
-from controlplane import wait_until
+from cluster.operating import refusal
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 
 
 @pytest.fixture(scope="module")

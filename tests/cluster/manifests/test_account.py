@@ -18,7 +18,6 @@ from cluster.manifests.base import (
     SYSTEM,
     TRY,
     TWO,
-    Kubectl,
     Object,
     bound_kubeconfig,
     hold_lease,
@@ -26,8 +25,9 @@ from cluster.manifests.base import (
     patch,
     refused,
 )
-from cluster.operating import read, refusal
-from controlplane import Cluster, kubectl, service_account_kubeconfig, wait_until
+from cluster.operating import refusal
+from cluster.reading import read
+from controlplane import Cluster, Kubectl, kubectl, service_account_kubeconfig, wait_until
 
 # Pods
 

@@ -13,7 +13,6 @@ from cluster.manifests.base import (
     EVERYWHERE,
     SYSTEM,
     WHERE_SERVED,
-    Kubectl,
     Object,
     bound_kubeconfig,
     rights,
@@ -26,16 +25,15 @@ from cluster.operating import (
     apply,
     delete_factory,
     factory,
-    get,
     guard,
     is_ready,
     nodes_of,
     options,
     pool,
-    read,
     settled,
 )
-from controlplane import Cluster, wait_until
+from cluster.reading import get, read
+from controlplane import Cluster, Kubectl, wait_until
 
 TAINT = {"key": "dedicated", "value": "llm", "effect": "NoSchedule"}
 
@@ -134,7 +132,7 @@ def work(kubectl: Kubectl, namespace: str) -> None:
         scale(gpus)
         wait_until(lambda: settled(read(kubectl, POOLS, "llm", namespace)), "it is settled")
     wait_until(
-        lambda: any(e.get("count", 1) > 1 for e in get(kubectl, "events", where)), "an event is counted"
+        lambda: any(e.get("count", 1) > 1 for e in get(kubectl, "events", namespace)), "an event is counted"
     )
     # Let go.
     kubectl("delete", POOLS, "llm", where)

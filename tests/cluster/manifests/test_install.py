@@ -13,7 +13,6 @@ from cluster.manifests.base import (
     ONE,
     SYSTEM,
     TRY,
-    Kubectl,
     Object,
     build,
     create_when_known,
@@ -22,8 +21,8 @@ from cluster.manifests.base import (
     node,
     production,
 )
-from cluster.operating import get
-from controlplane import KubectlError, wait_until
+from cluster.reading import get
+from controlplane import Kubectl, KubectlError, wait_until
 
 
 def test_the_operators_pods_are_created_under_the_restricted_standard(installed: Kubectl) -> None:

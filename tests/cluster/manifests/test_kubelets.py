@@ -7,7 +7,8 @@ from functools import partial
 import pytest
 
 from aifactory.api import names
-from cluster.manifests.base import READERS, Kubectl, Object, node, patch, refused
+from cluster.manifests.base import READERS, Object, node, patch, refused
+from controlplane import Kubectl
 
 TAINT = {"key": "aifactory.dev/tenant", "value": "team-a", "effect": "NoSchedule"}
 OTHER = {"key": "example.com/maintenance", "effect": "NoSchedule"}

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from cluster.manifests.base import AS_OPERATOR, CRDS, TRY, Kubectl, Object, patch, pool_manifest, refused
-from cluster.operating import read, refusal
-from controlplane import wait_until
+from cluster.manifests.base import AS_OPERATOR, CRDS, TRY, Object, patch, pool_manifest, refused
+from cluster.operating import refusal
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 
 MANY = {f"example.com/{number:0>50}-{number}": "x" * 63 for number in range(10_000)}
 OWNER = {"apiVersion": "v1", "kind": "ConfigMap", "name": "any"}

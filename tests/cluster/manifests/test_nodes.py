@@ -14,7 +14,6 @@ from cluster.manifests.base import (
     ONE,
     SYSTEM,
     TWO,
-    Kubectl,
     Object,
     asking,
     hold_lease,
@@ -23,8 +22,9 @@ from cluster.manifests.base import (
     patch,
     refused,
 )
-from cluster.operating import read, refusal
-from controlplane import wait_until
+from cluster.operating import refusal
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 
 DRAINING = {
     "metadata": {"annotations": {names.ANNOTATION_DRAINING_SINCE: "2026-01-01T00:00:00+00:00"}},

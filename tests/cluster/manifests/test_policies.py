@@ -7,20 +7,10 @@ import pytest
 import yaml
 
 from aifactory.api import names
-from cluster.manifests.base import (
-    ALLOW,
-    AS_OPERATOR,
-    CRDS,
-    Kubectl,
-    Object,
-    change_spec,
-    fill,
-    node,
-    patch,
-    refused,
-)
-from cluster.operating import read, refusal
-from controlplane import KubectlError, wait_until
+from cluster.manifests.base import ALLOW, AS_OPERATOR, CRDS, Object, change_spec, fill, node, patch, refused
+from cluster.operating import refusal
+from cluster.reading import read
+from controlplane import Kubectl, KubectlError, wait_until
 
 NOBODY = {
     "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "never-was", "uid": "never-was"}]

@@ -3,7 +3,6 @@
 import json
 import secrets
 from collections.abc import Callable
-from functools import partial
 
 import pytest
 
@@ -13,14 +12,13 @@ from cluster.manifests.base import (
     CRDS,
     EVERYWHERE,
     SYSTEM,
-    Kubectl,
     Object,
     change_spec,
     pool_manifest,
     rights,
 )
 from cluster.operating import refusal
-from controlplane import KubectlError, wait_until
+from controlplane import Kubectl, KubectlError, wait_until
 
 
 def granted(kubectl: Kubectl, account: str, namespace: str) -> set[tuple[str, str, str]]:
@@ -98,7 +96,7 @@ def tenant(installed: Kubectl, namespace: str) -> Callable[[str], Kubectl]:
             f"--user={user}",
             f"--namespace={namespace}",
         )
-        as_user = partial(installed, f"--as={user}", f"--namespace={namespace}")
+        as_user = installed.having(f"--as={user}", f"--namespace={namespace}")
         question = ("auth", "can-i", "get", CRDS[1])
         wait_until(lambda: not refusal(lambda: as_user(*question)), f"{role} is aggregated")
         return as_user
@@ -141,7 +139,7 @@ def test_factories_are_read_and_written_by_whom_the_cluster_binds(
     user = f"user-{secrets.token_hex(4)}"
     installed("create", "clusterrolebinding", user, f"--clusterrole={role}", f"--user={user}")
     try:
-        as_user = partial(installed, f"--as={user}")
+        as_user = installed.having(f"--as={user}")
         wait_until(lambda: not refusal(lambda: as_user("get", CRDS[0], factory)), "the binding holds")
         said = refusal(lambda: change_spec(as_user, CRDS[0], factory, {"drain": True}))
         assert ("forbidden: User" in said) is not writes, said

@@ -14,7 +14,6 @@ from cluster.manifests.base import (
     CRDS,
     MANIFESTS,
     TRY,
-    Kubectl,
     Object,
     change_spec,
     patch,
@@ -22,7 +21,7 @@ from cluster.manifests.base import (
     refused,
 )
 from cluster.operating import refusal
-from controlplane import KubectlError, wait_until
+from controlplane import Kubectl, KubectlError, wait_until
 
 PRIORITY, GPUS = "aifactory.dev/max-priority", "aifactory.dev/max-gpus-per-pool"
 DRAIN, SYSTEMS = "aifactory.dev/max-drain-seconds", "aifactory.dev/allowed-systems"
@@ -35,7 +34,7 @@ def tenant(installed: Kubectl, namespace: str) -> Kubectl:
     user = f"user-{secrets.token_hex(4)}"
     role = ("--clusterrole=edit", f"--user={user}", f"--namespace={namespace}")
     installed("create", "rolebinding", user, *role)
-    as_tenant = partial(installed, f"--as={user}", f"--namespace={namespace}")
+    as_tenant = installed.having(f"--as={user}", f"--namespace={namespace}")
     wait_until(
         lambda: not refusal(lambda: as_tenant("auth", "can-i", "create", CRDS[1])), "edit is aggregated"
     )
@@ -208,7 +207,7 @@ def test_a_tenant_cannot_annotate_its_own_namespace(
             "create", "rolebinding", role, f"--clusterrole={role}", "--user=boss", f"--namespace={namespace}"
         )
         with pytest.raises(KubectlError, match="forbidden: User"):
-            annotate(partial(installed, "--as=boss"), namespace, **{PRIORITY: "1"})
+            annotate(installed.having("--as=boss"), namespace, **{PRIORITY: "1"})
 
 
 def test_the_example_gives_a_namespace_its_limits(installed: Kubectl, namespace: str) -> None:

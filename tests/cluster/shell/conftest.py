@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import yaml
@@ -20,8 +20,7 @@ from aifactory.shell.metrics import Metrics
 from aifactory.shell.terms import Name
 from cluster.operating import delete_nodes, factory
 from cluster.shell.bench import PATIENT, Bench
-
-Kubectl = Callable[..., str]
+from controlplane import Kubectl
 
 
 @pytest.fixture

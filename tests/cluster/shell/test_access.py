@@ -14,7 +14,8 @@ from aifactory.shell.caching import CachingClient
 from aifactory.shell.client import KubernetesClient, configuration
 from aifactory.shell.service import Service
 from aifactory.shell.settings import Settings
-from cluster.operating import SYSTEM, Kubectl
+from cluster.operating import SYSTEM
+from controlplane import Kubectl
 from controlplane.ports import free_port
 
 ANYWHERE = "0.0.0.0"  # what it is asked to listen on, in a pod; the test lets it listen on loopback

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,9 +24,8 @@ from aifactory.shell.settings import DEFAULTS
 from aifactory.shell.writes import LeadershipLost
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
+from controlplane import Kubectl
 from controlplane.ports import free_port
-
-Kubectl = Callable[..., str]
 
 
 async def test_an_order_waits_for_the_generation_that_it_was_decided_under(

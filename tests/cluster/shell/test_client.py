@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -13,11 +13,11 @@ from aifactory.backends.port import NODE, POD, Kind
 from aifactory.shell import client as module
 from aifactory.shell.client import FACTORY, ApiError, KubernetesClient, Unconfigured, configuration
 from aifactory.shell.settings import Settings
-from cluster.operating import factory, read
-from controlplane import wait_until
+from cluster.operating import factory
+from cluster.reading import read
+from controlplane import Kubectl, wait_until
 from controlplane.ports import free_port
 
-Kubectl = Callable[..., str]
 Object = dict[str, Any]
 
 

@@ -22,9 +22,8 @@ from cluster.faulty import Instead, Proxy
 from cluster.machines import backend
 from cluster.operating import factory, pool
 from cluster.shell.nodes import made, order, seen
-from controlplane import Cluster, service_account_kubeconfig
+from controlplane import Cluster, Kubectl, service_account_kubeconfig
 
-Kubectl = Callable[..., str]
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 
 

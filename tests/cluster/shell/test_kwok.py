@@ -1,7 +1,5 @@
 """What is the kwok driver's own; what all drivers keep is in tests/cluster/backends."""
 
-from collections.abc import Callable
-
 import yaml
 
 from aifactory.backends import Backend, Mandate
@@ -10,8 +8,7 @@ from aifactory.decide.model.plan import Cause, Delete, Drain
 from aifactory.decide.model.world import Pod
 from cluster.backends.bed import now
 from cluster.shell.nodes import made, order, seen
-
-Kubectl = Callable[..., str]
+from controlplane import Kubectl
 
 
 async def test_the_pods_that_have_to_leave_are_found(

@@ -16,10 +16,8 @@ from aifactory.shell.client import KubernetesClient, configuration
 from aifactory.shell.lease import Leadership
 from aifactory.shell.terms import DEADLINE, DURATION, Name
 from cluster.faulty import HTML, Cut, Fault, Instead, Lost, Proxy, status
-from controlplane import Cluster
+from controlplane import Cluster, Kubectl
 from controlplane.waiting import PATIENCE
-
-Kubectl = Callable[..., str]
 
 
 class Race:

@@ -1,7 +1,7 @@
 """Nobody's writes wait for another one's: releases go first, tenants have turns, what hangs comes last."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -19,8 +19,8 @@ from aifactory.shell.settings import DEFAULTS
 from cluster.operating import a_namespace, pool
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
+from controlplane import Kubectl
 
-Kubectl = Callable[..., str]
 MANY = 40
 
 

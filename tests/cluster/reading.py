@@ -1,0 +1,77 @@
+"""Looks at objects without kubectl: to start it for each look, ten times a second, takes a processor."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from controlplane import Kubectl, KubectlError
+from recorder.client import BROKEN, AnswerError, Api
+
+Object = dict[str, Any]
+TRIES: Final = 2  # a connection that was kept may have been closed meanwhile
+
+
+class Reader:
+    """Reads from the cluster of a kubeconfig, as kubectl would."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        self._api = Api(kubeconfig)
+        self._served: dict[str, tuple[str, str]] = {}
+
+    def get(self, kind: str, name: str, namespace: str, **selectors: str) -> Object:
+        """One object, or without a name a list of them. Raises KubectlError."""
+        root, plural = self._kind(kind)
+        where = f"/namespaces/{namespace}" if namespace else ""
+        query = {key: it for key, it in selectors.items() if it}
+        return self._ask(f"{root}{where}/{plural}" + (f"/{name}" if name else ""), **query)
+
+    def _kind(self, kind: str) -> tuple[str, str]:
+        if kind not in self._served:
+            self._discover()
+        if kind not in self._served:
+            raise KubectlError(f"the server does not have {kind} (NotFound)")
+        return self._served[kind]
+
+    def _discover(self) -> None:
+        """Note what is served, by all the words that kubectl takes for it; the core's own come first."""
+        groups = {"": "/api/v1"}
+        for group in self._ask("/apis")["groups"]:
+            groups[group["name"]] = f"/apis/{group['preferredVersion']['groupVersion']}"
+        for name, root in groups.items():
+            for it in self._ask(root)["resources"]:
+                plural = it["name"]
+                for word in (plural, f"{plural}.{name}", it["singularName"], *it.get("shortNames", ())):
+                    self._served.setdefault(word, (root, plural))
+
+    def _ask(self, path: str, **query: str) -> Object:
+        for left in reversed(range(TRIES)):
+            try:
+                return self._api.get(path, **query)
+            except AnswerError as error:
+                raise KubectlError(f"GET {path}: {error}") from error
+            except BROKEN as error:
+                if not left:
+                    raise KubectlError(f"GET {path}: {error}") from error
+        raise AssertionError
+
+
+@cache
+def _reader(kubectl: Kubectl) -> Reader:
+    assert not kubectl.options, "it reads as the user of the kubeconfig, wherever it is told to"
+    return Reader(kubectl.kubeconfig)
+
+
+def get(
+    kubectl: Kubectl, kind: str, namespace: str = "", *, selector: str = "", fields: str = ""
+) -> list[Object]:
+    """Objects of a kind: of all namespaces, or of one, or those that labels or fields select."""
+    listed = _reader(kubectl).get(kind, "", namespace, labelSelector=selector, fieldSelector=fields)
+    items: list[Object] = listed["items"]
+    # The items of a list do not say what they are.
+    whats = {"apiVersion": listed["apiVersion"], "kind": listed["kind"].removesuffix("List")}
+    return [{**whats, **item} for item in items]
+
+
+def read(kubectl: Kubectl, kind: str, name: str, namespace: str = "") -> Object:
+    """One object."""
+    return _reader(kubectl).get(kind, name, namespace)
