@@ -28,9 +28,9 @@ test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot
 	@$(BIN)/python -m controlplane prepare
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
-test-attack: $(ENV) ## Attack the operator for hours: killed at every write, in all kinds of trouble, on 2,000 steps of walks. STEPS=... SEED=... ONLY=... narrow it.
+test-attack: $(ENV) ## Attack the operator for hours: killed at every write, in all kinds of trouble, on 2,000 steps of walks; and all of what `make test` tries a sample of. STEPS=... SEED=... ONLY=... narrow it.
 	@$(BIN)/python -m controlplane prepare
-	ATTACK=whole $(BIN)/python -m pytest tests/attack $(if $(ONLY),-k "$(ONLY)")
+	ATTACK=whole $(BIN)/python -m pytest -m "long or not long" $(if $(ONLY),-k "$(ONLY)")
 
 image: $(ENV) ## Build the image without a registry, start it on a test cluster, and write it to dist. BASE=... builds on that.
 	@$(BIN)/python -m image dist/aifactory-operator.tar

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from attack.proxy import Gate, peace
-from attack.size import WHOLE
 from attack.stage import Show, Stage
 from cluster.conftest import cluster, kubectl, prepared, shown_by
 from cluster.operating import FACTORIES, POOLS, a_namespace, clear, installed
 from cluster.reading import get
 from controlplane import Cluster, Kubectl
+from thorough import WHOLE
 
 __all__ = ["cluster", "kubectl"]
 collect_ignore = ["test_samples.py" if WHOLE else "test_whole.py"]
@@ -23,7 +23,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     prepared(session, Path(__file__).parent)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def at_work(cluster: Cluster, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A stage with an operator at work."""
     folder = tmp_path_factory.mktemp("stage")
@@ -39,7 +39,7 @@ def stage(at_work: Stage) -> Iterator[Stage]:
     """The same, with nothing on it. What an attack that failed has left does not bring down the next."""
     yield at_work
     at_work.gate.trouble = peace
-    if get(at_work.kubectl, FACTORIES) or get(at_work.kubectl, POOLS, "--all-namespaces"):
+    if get(at_work.kubectl, FACTORIES) or get(at_work.kubectl, POOLS):
         clear(at_work.kubectl)
     at_work.go_on()
 

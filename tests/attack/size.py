@@ -4,7 +4,8 @@ import os
 import random
 from typing import Final
 
-WHOLE: Final = os.environ.get("ATTACK") == "whole"
+from thorough import WHOLE
+
 STEPS: Final = int(os.environ.get("STEPS") or (2000 if WHOLE else 10))
 """Steps of all walks together."""
 SEED: Final = int(os.environ.get("SEED") or random.randrange(10**6))

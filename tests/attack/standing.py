@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 from aifactory.api import names
 from attack.scribbles import FINALIZERS, How, Word, alike, now, scribble, scribbled, words
-from attack.size import WHOLE
 from attack.stage import Attacked, Show, Stage
 from attack.story import NODE, summary, unlike
 from cluster.operating import FACTORIES, POOLS, ROOT, Object, apply, delete_factory, factory, pool
 from cluster.reading import get
 from controlplane.waiting import PATIENCE
 from recorder import Recorder
+from thorough import WHOLE
 
 PAGE = ROOT / "docs" / "explanation" / "scribbles.md"
 PATIENT = 15.0 if WHOLE else PATIENCE  # seconds until nothing is going to be done or said any more
@@ -98,8 +98,8 @@ class Standing:
 
     def objects(self) -> dict[str, list[Object]]:
         """An object of each kind, and its neighbours."""
-        nodes = get(self.kubectl, "nodes", f"--selector={names.LABEL_POOL}")
-        pools, sites = get(self.kubectl, POOLS, f"--namespace={self.tenant}"), get(self.kubectl, FACTORIES)
+        nodes = get(self.kubectl, "nodes", selector=names.LABEL_POOL)
+        pools, sites = get(self.kubectl, POOLS, self.tenant), get(self.kubectl, FACTORIES)
         nodes.sort(key=lambda node: ORDER.index(node["metadata"]["labels"][names.LABEL_POOL]))
         return {"Node": nodes, "GPUPool": pools, "AIFactory": sites}
 

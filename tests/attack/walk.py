@@ -133,7 +133,7 @@ class Walk:
         return {
             (kind, obj["metadata"]["name"]): "deletionTimestamp" in obj["metadata"]
             for kind, plural in _KINDS.items()
-            for obj in get(self._kubectl, plural, "--all-namespaces")
+            for obj in get(self._kubectl, plural)
         }
 
     def _take(self, fleet: Fleet, step: Step) -> Fleet:

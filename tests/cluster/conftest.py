@@ -159,10 +159,27 @@ def site(kubectl: Kubectl, kubeconfig: Path, namespace: str) -> Iterator[str]:
     delete_nodes(kubectl, f"{names.LABEL_FACTORY}={namespace}")
 
 
-@pytest.fixture
-def proxy(cluster: Cluster) -> Iterator[Proxy]:
+@pytest.fixture(scope="session")
+def lasting_proxy(cluster: Cluster) -> Iterator[Proxy]:
+    """The session's proxy, whoever uses it."""
     with Proxy(cluster.kubeconfig).running() as proxy:
         yield proxy
+
+
+@pytest.fixture
+def proxy(lasting_proxy: Proxy) -> Iterator[Proxy]:
+    """A proxy before the session's cluster, that has heard nothing and does no harm."""
+    lasting_proxy.asked.clear()
+    yield lasting_proxy
+    lasting_proxy.fault = lambda asked: None
+
+
+@pytest.fixture
+async def through(proxy: Proxy, tmp_path: Path) -> AsyncIterator[KubernetesClient]:
+    """A client behind the proxy, with full rights."""
+    client = KubernetesClient(await configuration(str(proxy.kubeconfig(tmp_path / "proxied"))))
+    yield client
+    await client.close()
 
 
 @pytest.fixture
@@ -170,7 +187,6 @@ def behind(proxy: Proxy, kubeconfig: Path, kubectl: Kubectl, tmp_path: Path) -> 
     """Starts operators behind the proxy, with their own rights."""
     with operators(kubectl, proxy.kubeconfig(tmp_path / "proxied", kubeconfig), tmp_path) as start:
         yield start
-    proxy.fault = lambda asked: None
 
 
 def shown_by(config: pytest.Config) -> Callable[[str], None]:

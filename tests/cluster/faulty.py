@@ -155,8 +155,10 @@ class Proxy:
         try:
             yield self
         finally:
-            self._loop.call_soon_threadsafe(self._down.set)
+            if not failed:
+                self._loop.call_soon_threadsafe(self._down.set)
             thread.join(10)
+            assert not failed, failed
 
     def _app(self) -> web.Application:
         self._tls = {who: self._context(client=who) for who in (False, True)}

@@ -254,10 +254,7 @@ def a_namespace(kubectl: Kubectl, name: str) -> Iterator[str]:
     """A namespace in which pods can be created; it goes afterwards, with all that is in it."""
     kubectl("create", "namespace", name)
     try:
-        account = ("get", "serviceaccounts", f"--namespace={name}", "--output=name")
-        wait_until(
-            lambda: "serviceaccount/default" in kubectl(*account), "the default service account exists"
-        )
+        wait_until(lambda: get(kubectl, "serviceaccounts", name), "the default service account exists")
         yield name
     finally:
         kubectl("delete", "namespace", name, "--wait=false")

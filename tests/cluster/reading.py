@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from controlplane import Kubectl, KubectlError
 from recorder.client import BROKEN, AnswerError, Api
@@ -11,21 +11,27 @@ Object = dict[str, Any]
 TRIES: Final = 2  # a connection that was kept may have been closed meanwhile
 
 
+class _Served(NamedTuple):
+    root: str
+    plural: str
+    namespaced: bool
+
+
 class Reader:
     """Reads from the cluster of a kubeconfig, as kubectl would."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self._api = Api(kubeconfig)
-        self._served: dict[str, tuple[str, str]] = {}
+        self._served: dict[str, _Served] = {}
 
     def get(self, kind: str, name: str, namespace: str, **selectors: str) -> Object:
         """One object, or without a name a list of them. Raises KubectlError."""
-        root, plural = self._kind(kind)
-        where = f"/namespaces/{namespace}" if namespace else ""
-        query = {key: it for key, it in selectors.items() if it}
-        return self._ask(f"{root}{where}/{plural}" + (f"/{name}" if name else ""), **query)
+        it = self._kind(kind)
+        where = f"/namespaces/{namespace}" if namespace and it.namespaced else ""
+        query = {key: value for key, value in selectors.items() if value}
+        return self._ask(f"{it.root}{where}/{it.plural}" + (f"/{name}" if name else ""), **query)
 
-    def _kind(self, kind: str) -> tuple[str, str]:
+    def _kind(self, kind: str) -> "_Served":
         if kind not in self._served:
             self._discover()
         if kind not in self._served:
@@ -41,7 +47,7 @@ class Reader:
             for it in self._ask(root)["resources"]:
                 plural = it["name"]
                 for word in (plural, f"{plural}.{name}", it["singularName"], *it.get("shortNames", ())):
-                    self._served.setdefault(word, (root, plural))
+                    self._served.setdefault(word, _Served(root, plural, it["namespaced"]))
 
     def _ask(self, path: str, **query: str) -> Object:
         for left in reversed(range(TRIES)):

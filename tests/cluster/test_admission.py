@@ -17,6 +17,7 @@ from aifactory.cli.documents import Loader, as_json
 from aifactory.shell.client import FACTORY, POOL, ApiError, KubernetesClient, configuration
 from controlplane import Cluster
 from controlplane.client import kubectl_command
+from thorough import sample
 from unit.api.bad_objects import AT_APPLY, BAD, READING_ONLY
 from unit.api.neighbours import full, neighbours
 
@@ -46,7 +47,8 @@ async def judge(cluster: Cluster, crds: None) -> AsyncIterator[Judge]:
 
 
 async def test_each_neighbour_of_a_valid_object_is_judged_alike(judge: Judge) -> None:
-    corpus = {name: as_json(obj) for name, obj in neighbours().items()}
+    every = neighbours()
+    corpus = {name: as_json(every[name]) for name in list(every)[:: len(every) // sample(len(every))]}
     assert len(corpus) >= 300
     at_once = asyncio.Semaphore(8)
 

@@ -39,6 +39,11 @@ KINDS: Final = {kind.name: kind for kind in (FACTORY, POOL)}
 
 BUDGET: Final = "DisruptionBudget"  # the reason of whoever refuses an eviction, which else is only called 429
 _FIRST_PAGE: Final = 50  # objects, before anything is known of their size
+_READ_AGAIN: Final = (0.1, 0.3)  # seconds after which a read that came to nothing is tried again
+# What passes: no connection, no answer that makes sense, a server or a proxy in trouble. Who asks to be left
+# alone, or has let the time run out, is left alone.
+_PASSES: Final = {"Unreachable", "Unreadable"}
+_PASSING: Final = {500, 502, 503, 504}
 # A write must have landed or failed before another replica can take the lease over: see lease.py.
 WRITE_SECONDS: Final = 5.0
 
@@ -227,7 +232,21 @@ class KubernetesClient:
         answer, _ = await self._exchange(*request, seconds=seconds)
         return answer
 
-    async def _exchange(
+    async def _exchange(self, method: str, *request: Any, **how: Any) -> tuple[Object, int]:
+        """Ask; returns what is answered, and its size in bytes.
+
+        One read that fails would end a whole cycle, so it is tried again. A write may have landed: never.
+        """
+        for pause in _READ_AGAIN if method == "GET" else ():
+            try:
+                return await self._ask(method, *request, **how)
+            except ApiError as error:
+                if error.after or (error.status not in _PASSING and error.reason not in _PASSES):
+                    raise
+            await asyncio.sleep(pause)
+        return await self._ask(method, *request, **how)
+
+    async def _ask(
         self,
         method: str,
         path: str,
@@ -238,7 +257,6 @@ class KubernetesClient:
         seconds: float,
         accept: str = JSON,
     ) -> tuple[Object, int]:
-        """Ask; returns what is answered, and its size in bytes."""
         headers = {"Accept": accept, "Content-Type": content}
         try:
             async with asyncio.timeout(seconds):

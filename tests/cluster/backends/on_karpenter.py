@@ -11,7 +11,7 @@ from aifactory.shell.client import KubernetesClient
 from cluster.machines import CLAIMS, GROUP, backend
 from cluster.reading import read
 from cluster.shell.nodes import order
-from controlplane import Kubectl
+from controlplane import Kubectl, wait_until
 
 
 class OnKarpenter:
@@ -41,5 +41,8 @@ class OnKarpenter:
         }
 
     def machine(self, kubectl: Kubectl, name: str) -> str:
-        node: str = read(kubectl, CLAIMS, name)["status"]["nodeName"]
-        return node
+        # Its Node may be ready before its NodeClaim says which one it is.
+        def node() -> str:
+            return str(read(kubectl, CLAIMS, name).get("status", {}).get("nodeName", ""))
+
+        return wait_until(node, f"{name} says which its Node is")

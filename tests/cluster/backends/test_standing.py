@@ -95,7 +95,7 @@ async def test_what_goes_counts_until_it_is_gone(
     async def nothing_is_left() -> bool:
         if (await seen(driver, site)).get(1):
             return False
-        assert machine not in kubectl("get", "nodes", "--output=name"), "its Node outlives it"
+        assert not get(kubectl, "nodes", fields=f"metadata.name={machine}"), "its Node outlives it"
         return True
 
     await until(nothing_is_left, "it is gone")

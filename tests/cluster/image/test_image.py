@@ -157,6 +157,7 @@ def normal(name: str) -> str:
     return re.sub("[-_.]+", "-", name).lower()
 
 
+@pytest.mark.long
 def test_two_builds_of_the_same_sources_are_equal(built: Image, pytestconfig: pytest.Config) -> None:
     again = image.build(shown_by(pytestconfig), again=True)
     assert again.layers == built.layers

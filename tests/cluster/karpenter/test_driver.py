@@ -91,7 +91,7 @@ async def caching(cluster: Cluster) -> AsyncIterator[Counting]:
     await client.close()
 
 
-async def test_claims_are_listed_each_time_until_a_watch_has_told_of_one(
+async def test_claims_are_listed_each_time_until_a_watch_of_them_has_begun(
     caching: Counting, claim: Claim, site: str, client: KubernetesClient
 ) -> None:
     driver = Karpenter(caching)
@@ -102,7 +102,7 @@ async def test_claims_are_listed_each_time_until_a_watch_has_told_of_one(
     before = caching.lists
     assert before >= 2
 
-    caching.cache.told(await client.get(NODE_CLAIM, wanted[0].spec.slot.node_name))
+    caching.cache.begins(NODE_CLAIM.name)
     await seen(driver, site)
     after = caching.lists
     # Its own writes it has seen at once.

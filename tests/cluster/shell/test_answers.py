@@ -1,6 +1,6 @@
 """Whatever is answered in place of the API server: every call of the client returns, or raises ApiError."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from aifactory.backends.port import NODE, Kind
 from aifactory.shell.client import FACTORY, LEASE, ApiError, KubernetesClient, configuration
 from aifactory.shell.settings import Settings
 from cluster.faulty import HTML, Asked, Cut, Fault, Instead, Lost, Proxy, status
-from controlplane import Cluster
 from controlplane.ports import free_port
 
 NAMESPACE = Kind("/api/v1", "namespaces", "Namespace", namespaced=False)
@@ -50,20 +49,6 @@ NONE: dict[str, Fault] = {
 }
 
 
-@pytest.fixture
-def proxy(cluster: Cluster) -> Iterator[Proxy]:
-    with Proxy(cluster.kubeconfig).running() as proxy:
-        yield proxy
-
-
-@pytest.fixture
-async def through(proxy: Proxy, tmp_path: Path) -> AsyncIterator[KubernetesClient]:
-    """A client behind the proxy."""
-    client = KubernetesClient(await configuration(str(proxy.kubeconfig(tmp_path / "proxied"))))
-    yield client
-    await client.close()
-
-
 @pytest.mark.parametrize(
     ("call", "fault"),
     [
@@ -81,6 +66,33 @@ async def test_an_answer_that_is_none_is_an_api_error(
     with pytest.raises(ApiError) as caught:
         await call(through)
     assert str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "fault", [HTML, Cut(), status(503, "ServiceUnavailable"), status(500, "InternalError")]
+)
+@pytest.mark.parametrize("failures", [1, 2])
+async def test_a_read_that_fails_once_or_twice_is_made_again_and_a_write_is_not(
+    proxy: Proxy, through: KubernetesClient, fault: Fault, failures: int
+) -> None:
+    proxy.fault = lambda asked: fault if len(proxy.asked) <= failures else None
+    assert (await through.get(NAMESPACE, "default"))["metadata"]["name"] == "default"
+    assert len(proxy.asked) == failures + 1
+
+    proxy.asked.clear()
+    with pytest.raises(ApiError):
+        await through.create(NODE, BODY)
+    assert len(proxy.asked) == 1
+
+
+@pytest.mark.parametrize("fault", [status(404, "NotFound"), status(403, "Forbidden"), status(410, "Expired")])
+async def test_a_read_that_is_refused_is_not_made_again(
+    proxy: Proxy, through: KubernetesClient, fault: Fault
+) -> None:
+    proxy.fault = lambda asked: fault
+    with pytest.raises(ApiError):
+        await through.get(NAMESPACE, "default")
+    assert len(proxy.asked) == 1
 
 
 @pytest.mark.parametrize(

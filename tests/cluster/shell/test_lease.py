@@ -6,7 +6,6 @@ import secrets
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from aifactory.shell.client import KubernetesClient, configuration
 from aifactory.shell.lease import Leadership
 from aifactory.shell.terms import DEADLINE, DURATION, Name
 from cluster.faulty import HTML, Cut, Fault, Instead, Lost, Proxy, status
+from cluster.reading import read
 from controlplane import Cluster, Kubectl
 from controlplane.waiting import PATIENCE
 
@@ -49,17 +49,14 @@ class Race:
 
     @property
     def spec(self) -> dict[str, Any]:
-        lease = json.loads(self.kubectl("get", "lease", self.name, "-n=default", "-o=json"))
-        return dict(lease["spec"])
+        return dict(read(self.kubectl, "lease", self.name, "default")["spec"])
 
     @property
     def holder(self) -> str:
         return str(self.spec.get("holderIdentity") or "")
 
     def version(self) -> str:
-        return self.kubectl(
-            "get", "lease", self.name, "-n=default", "-o=jsonpath={.metadata.resourceVersion}"
-        )
+        return str(read(self.kubectl, "lease", self.name, "default")["metadata"]["resourceVersion"])
 
 
 @pytest.fixture
@@ -174,67 +171,63 @@ async def test_every_taking_is_a_new_term_and_no_renewal_is(race: Race) -> None:
 
 
 async def test_a_takeover_whose_answer_is_lost_begins_a_new_term(
-    cluster: Cluster, race: Race, tmp_path: Path
+    proxy: Proxy, through: KubernetesClient, race: Race
 ) -> None:
-    with Proxy(cluster.kubeconfig).running() as proxy:
-        race.client = KubernetesClient(await configuration(str(proxy.kubeconfig(tmp_path / "proxied"))))
-        first = race.join("first")
-        await taken(first)
-        decided = first.term  # a plan is being decided in it
-        # The lease lapses, and another one leads meanwhile.
-        race.now += DEADLINE
-        spec = {"holderIdentity": "other", "leaseDurationSeconds": 15, "leaseTransitions": decided + 1}
-        race.kubectl(
-            "patch", "lease", race.name, "-n=default", "--type=merge", f"-p={json.dumps({'spec': spec})}"
-        )
-        await some_tries(race, first)
-        assert not first.holds()
+    race.client = through
+    first = race.join("first")
+    await taken(first)
+    decided = first.term  # a plan is being decided in it
+    # The lease lapses, and another one leads meanwhile.
+    race.now += DEADLINE
+    spec = {"holderIdentity": "other", "leaseDurationSeconds": 15, "leaseTransitions": decided + 1}
+    race.kubectl(
+        "patch", "lease", race.name, "-n=default", "--type=merge", f"-p={json.dumps({'spec': spec})}"
+    )
+    await some_tries(race, first)
+    assert not first.holds()
 
-        proxy.fault = lambda asked: Lost() if asked.method == "PATCH" else None
-        race.now += DURATION
-        await until(lambda: race.holder == "first")  # it has landed
-        assert not first.holds()
-        proxy.fault = lambda asked: None
-        await taken(first)
+    proxy.fault = lambda asked: Lost() if asked.method == "PATCH" else None
+    race.now += DURATION
+    await until(lambda: race.holder == "first")  # it has landed
+    assert not first.holds()
+    proxy.fault = lambda asked: None
+    await taken(first)
 
-        assert first.term > decided + 1
-        assert race.spec["leaseTransitions"] == first.term
-        await race.freeze("first")
-        await race.client.close()
+    assert first.term > decided + 1
+    assert race.spec["leaseTransitions"] == first.term
+    await race.freeze("first")
 
 
 async def test_a_renewal_whose_answer_is_lost_goes_on_in_its_term(
-    cluster: Cluster, race: Race, tmp_path: Path
+    proxy: Proxy, through: KubernetesClient, race: Race
 ) -> None:
-    with Proxy(cluster.kubeconfig).running() as proxy:
-        race.client = KubernetesClient(await configuration(str(proxy.kubeconfig(tmp_path / "proxied"))))
-        first = race.join("first")
-        await taken(first)
-        proxy.fault = lambda asked: Lost() if asked.method == "PATCH" else None
-        before = race.version()
-        race.now += DEADLINE / 2
-        await until(lambda: race.version() != before)
-        proxy.fault = lambda asked: None
-        await some_tries(race, first)
-        assert (first.holds(), first.term) == (True, 1)
-        await race.freeze("first")
-        await race.client.close()
+    race.client = through
+    first = race.join("first")
+    await taken(first)
+    proxy.fault = lambda asked: Lost() if asked.method == "PATCH" else None
+    before = race.version()
+    race.now += DEADLINE / 2
+    await until(lambda: race.version() != before)
+    proxy.fault = lambda asked: None
+    await some_tries(race, first)
+    assert (first.holds(), first.term) == (True, 1)
+    await race.freeze("first")
 
 
 @pytest.mark.parametrize(
     "fault", [HTML, Instead(200, "{}"), Instead(200, "[" * 100_000), status(500, "X"), Cut(), Lost()]
 )
-async def test_no_answer_ends_a_candidate(cluster: Cluster, race: Race, tmp_path: Path, fault: Fault) -> None:
-    with Proxy(cluster.kubeconfig).running() as proxy:
-        race.client = KubernetesClient(await configuration(str(proxy.kubeconfig(tmp_path / "proxied"))))
-        proxy.fault = lambda asked: fault
-        first = race.join("first")
-        await until(lambda: len(proxy.asked) >= 3)
-        assert not first.holds()
-        proxy.fault = lambda asked: None
-        await taken(first)
-        await race.freeze("first")
-        await race.client.close()
+async def test_no_answer_ends_a_candidate(
+    proxy: Proxy, through: KubernetesClient, race: Race, fault: Fault
+) -> None:
+    race.client = through
+    proxy.fault = lambda asked: fault
+    first = race.join("first")
+    await until(lambda: len(proxy.asked) >= 3)
+    assert not first.holds()
+    proxy.fault = lambda asked: None
+    await taken(first)
+    await race.freeze("first")
 
 
 async def test_a_candidate_that_comes_late_waits_from_when_it_first_saw_the_lease(race: Race) -> None:

@@ -48,6 +48,7 @@ def test_instances_of_arrays_are_well_formed_and_hard(scale: str, seed: int) -> 
 # The program
 
 
+@pytest.mark.long
 def test_the_command_checks_and_measures_and_writes_nothing_unasked() -> None:
     written = main.FILE.exists() and main.FILE.stat().st_mtime
     done = subprocess.run(

@@ -17,9 +17,10 @@ from bench.solver.instances import PROFILES, SCALES, to_yaml
 from bench.solver.knapsack import FAMILIES, knapsack
 from bench.solver.measure import demand_by_band, measure
 from bench.solver.planted import answer, planted
+from thorough import sample
 from unit.bench.made import first_plan, running_fleet
 
-MANY = [("S", seed) for seed in (1, 2, 3, 4, 5)] + [("M", 1)]
+MANY = [("S", 1), ("M", 1), *(("S", seed) for seed in (2, 3, 4, 5))]
 
 
 def same(one: Problem, other: Problem) -> bool:
@@ -27,7 +28,7 @@ def same(one: Problem, other: Problem) -> bool:
     return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
 
 
-@pytest.mark.parametrize(("scale", "seed"), MANY)
+@pytest.mark.parametrize(("scale", "seed"), MANY[: sample(6)])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_an_instance_keeps_its_claims(scale: str, seed: int, profile: str) -> None:
     problem = build(first_plan(scale, profile, seed)).problem

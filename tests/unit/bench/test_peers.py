@@ -16,6 +16,7 @@ from bench.solver.knapsack import knapsack
 from bench.solver.measure import MANNERS, measure
 from bench.solver.peers import METHODS
 from bench.solver.pop import partitioned
+from thorough import sample
 from unit.bench.made import first_plan, running_fleet
 from unit.solver.build import World
 from unit.solver.worlds import hard
@@ -41,7 +42,7 @@ def test_a_first_plan_of_a_peer_breaks_no_rule(method: str, scale: str) -> None:
 @pytest.mark.parametrize("method", OWN)
 @pytest.mark.parametrize("event", EVENTS)
 def test_a_plan_of_a_peer_for_a_running_fleet_is_sound(method: str, event: str) -> None:
-    for scale, seed in (("S", 1), ("S", 2), ("M", 1)):
+    for scale, seed in (("S", 1), ("S", 2), ("M", 1))[: sample(3)]:
         problem = build(EVENTS[event](running_fleet(scale, "many", seed), seed)).problem
         plan = METHODS[method](problem, 1.0)
         assert broken(problem, plan) <= set(MANNERS)

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, note, settings
 from aifactory.cli.manifests import Manifests, world_of
 from aifactory.cli.present import held_back, missing_pools
 from aifactory.decide import Plan, decide
+from thorough import sample
 from unit.decide.build import BOX_WATTS, boxes, factory, pool
 from unit.decide.count import committed, draws, limits, locked, parents, standing
 from unit.decide.histories import DICE, Histories
@@ -89,7 +90,7 @@ def test_power_that_no_unit_explains_is_held_back_in_the_quota() -> None:
 
 @given(DICE)
 @settings(
-    max_examples=int(os.environ.get("HISTORIES", "30")),
+    max_examples=int(os.environ.get("HISTORIES", sample(30))),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from aifactory.decide import Plan
 from aifactory.decide.place.placed import Asked, Placed, nothing_yet
 from aifactory_solver import solve
+from thorough import sample
 from unit.decide.build import boxes, factory, pool
 from unit.decide.fleets import SITES, some_factory, some_pool
 from unit.decide.operated import Cluster, cluster
@@ -75,7 +76,7 @@ def test_it_is_not_in_the_way_of_what_can_be_served() -> None:
     assert it.settle().gpus("b/two") == (boxes(2),)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=sample(30))
 @given(st.integers(0, 10_000))
 def test_without_an_edit_no_pool_that_was_placed_waits_again(seed: int) -> None:
     # However few writes of each plan are made, and whenever a better plan comes.

@@ -7,11 +7,12 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from thorough import sample
 from unit.decide.histories import Histories
 
 TestHistories = Histories.TestCase
 TestHistories.settings = settings(
-    max_examples=int(os.environ.get("HISTORIES", "120")),
+    max_examples=int(os.environ.get("HISTORIES", sample(120))),
     stateful_step_count=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),

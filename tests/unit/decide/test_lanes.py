@@ -13,6 +13,7 @@ from aifactory.decide.model.plan import Drain, Order, Plan
 from aifactory.decide.place.lanes import choose
 from aifactory.decide.place.placed import Asked, Placed, Placer, nothing_yet
 from aifactory_solver import certify, solve
+from thorough import sample
 from unit.decide.build import boxes, factory, pool
 from unit.decide.fleets import SITES, some_factory, some_pool
 from unit.decide.operated import Cluster, cluster
@@ -317,7 +318,7 @@ class Slow:
         return Placed(last.solutions if last else (), asked=last.asked if last else None, soon=not late)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=sample(30))
 @given(st.integers(0, 10_000))
 def test_whenever_plans_come_limits_hold_and_it_settles_where_nobody_is_left_out(seed: int) -> None:
     """Every plan is judged, and every write; at rest the checker finds nobody who could be served."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from aifactory.decide import Plan
 from aifactory.decide.model.plan import Order
 from aifactory.decide.model.world import Failure, PoolKey, Slot, Written
+from thorough import sample
 from unit.decide.build import boxes, factory, pool
 from unit.decide.operated import Cluster, cluster, events_of, settled, status_of
 from unit.decide.truth import plan_lies
@@ -171,7 +172,7 @@ def test_a_pool_whose_finalizer_cannot_be_written_says_so() -> None:
     assert conditions(plan, "a/train")["Stalled"] == "True: WriteRefused"
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=sample(60))
 @given(st.data())
 def test_whatever_fails_no_status_contradicts_itself(data: st.DataObject) -> None:
     it = settled(DFW, pool("a/train", boxes(2), at_least=0), SJC, pool("b/serve", boxes(1)), busy=True)

@@ -13,6 +13,7 @@ from aifactory_solver import solve
 from aifactory_solver.check import check, validate, violations
 from aifactory_solver.check.facts import Facts
 from aifactory_solver.problem import Problem, Solution
+from thorough import sample
 from unit.solver.build import solved
 from unit.solver.draft import PRIORITIES, Knobs
 from unit.solver.shrink import in_words, shrunk
@@ -20,7 +21,7 @@ from unit.solver.worlds import afterwards, hard, world, worlds
 
 Solver = Callable[..., Solution]
 
-some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 both = pytest.mark.parametrize("by", [solved, solve], ids=["plain", "full"])
 HARD_WORLDS = 50  # in each of eight batches
 
@@ -29,7 +30,7 @@ def same(one: Solution, other: Solution) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
 
 
-@pytest.mark.parametrize("batch", range(8))
+@pytest.mark.parametrize("batch", range(sample(8)))
 def test_hard_worlds_get_sound_calm_plans(batch: int) -> None:
     """A failing world is printed as small as it gets. More of them: raise HARD_WORLDS."""
     for seed in range(batch * HARD_WORLDS, (batch + 1) * HARD_WORLDS):
@@ -55,7 +56,7 @@ def test_a_world_of_a_hundred_pools_passes_the_check(priorities: str, tightness:
 
 
 @both
-@settings(some, max_examples=40)
+@settings(some, max_examples=sample(40))
 @given(problem=worlds())
 def test_the_same_world_gives_the_same_plan_and_stays_as_it_is(problem: Problem, by: Solver) -> None:
     for array in vars(problem).values():
@@ -65,7 +66,7 @@ def test_the_same_world_gives_the_same_plan_and_stays_as_it_is(problem: Problem,
 
 
 @both
-@settings(some, max_examples=40)
+@settings(some, max_examples=sample(40))
 @given(problem=worlds())
 def test_the_strict_array_namespace_gives_the_same_plan(problem: Problem, by: Solver) -> None:
     assert same(by(problem), by(problem, array_api_strict))

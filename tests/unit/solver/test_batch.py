@@ -23,11 +23,12 @@ from aifactory_solver.strict.places import Ask, Finder
 from aifactory_solver.strict.plain import solve
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.search import fits
+from thorough import sample
 from unit.solver.brute import Brute, empty
 from unit.solver.test_check_counting import shrunk, tiny
 from unit.solver.worlds import hard, worlds
 
-some = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 NONE = np.zeros(0, np.int64)
 SCENARIOS = 3
 DEVICES = [array_api_strict.Device(name) for name in ("CPU_DEVICE", "device1", "device2")]
@@ -125,7 +126,7 @@ def test_a_minimum_would_fit_where_the_solver_finds_that_it_does(problem: Proble
             assert found[n, pool] == any(fits(finder, ask) for ask in asks)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=sample(200), deadline=None)
 @given(tiny, st.integers(0, 2**32 - 1))
 def test_a_minimum_would_fit_where_trying_everything_finds_a_way(problem: Problem, seed: int) -> None:
     assume(problem.pools and problem.cells)
@@ -159,7 +160,7 @@ def plans(problem: Problem, placed: Any, order: Ints) -> list[Solution]:
     return found
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", range(sample(4)))
 def test_waves_keep_every_rule_in_every_scenario(batch: int) -> None:
     for seed in range(batch * 30, (batch + 1) * 30):
         problem = blank(hard(seed) if seed % 3 else hard(seed, pools=25))
@@ -188,7 +189,7 @@ def test_scenarios_at_once_are_those_one_by_one(problem: Problem, seed: int) -> 
         assert np.array_equal(together.cell[here], alone.cell)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=sample(60), deadline=None)
 @given(worlds(), st.integers(0, 2**32 - 1), st.sampled_from(DEVICES))
 def test_every_namespace_gives_the_same_and_stays_on_its_device(
     problem: Problem, seed: int, device: Any
@@ -244,7 +245,7 @@ def test_beside_units_that_stay_a_pool_is_served_where_the_solver_would(problem:
 def test_what_is_sure_is_what_the_plain_solver_decides() -> None:
     """Both are by the rules; where best fit packs worse than the waves they may differ, which is rare."""
     sure = differ = 0
-    for seed in range(80):
+    for seed in range(sample(80)):
         problem = hard(seed)
         if seed % 2:
             problem = replace(problem, limit=3 * problem.limit, cell_units=problem.cell_units + 2)
@@ -258,7 +259,7 @@ def test_what_is_sure_is_what_the_plain_solver_decides() -> None:
     assert differ <= sure // 100
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=sample(40), deadline=None)
 @given(worlds())
 def test_what_is_sure_is_the_same_on_the_strict_namespace(problem: Problem) -> None:
     for array in vars(problem).values():

@@ -12,11 +12,12 @@ from aifactory_solver.problem import Problem
 from aifactory_solver.question import ask, held, replaced
 from aifactory_solver.relax.pdhg import pdhg
 from aifactory_solver.relax.simplex import simplex
+from thorough import sample
 from unit.solver.build import World
 from unit.solver.draft import Knobs
 from unit.solver.worlds import hard, world, worlds
 
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def served(problem: Problem, solution: object, v: int) -> int:
@@ -40,7 +41,7 @@ def test_no_plan_of_the_solver_beats_the_bound(problem: Problem) -> None:
                 break  # the other is no longer as good above
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", range(sample(4)))
 def test_what_is_proved_holds_against_the_exact_optimum(batch: int) -> None:
     for seed in range(25 * batch, 25 * (batch + 1)):
         knobs = Knobs(2, 4, 2, 7, standing=0.0, tightness=0.6, changes=frozenset())
@@ -59,7 +60,7 @@ def test_what_is_proved_holds_against_the_exact_optimum(batch: int) -> None:
 
 def test_who_is_proved_to_wait_waits_in_every_plan_that_is_as_good_above() -> None:
     proved = served = 0
-    for seed in range(60):
+    for seed in range(sample(60)):
         problem = world(Knobs(2, 4, 2, 10, standing=0.0, tightness=0.6, changes=frozenset()), seed)
         plain, best = (Certifier(problem, plan(problem), simplex) for plan in (solve_plainly, solve))
         for it in plain.missing(BANDS):
@@ -122,7 +123,7 @@ def test_the_line_for_people() -> None:
 
 
 def test_a_running_fleet_has_a_certificate_too() -> None:
-    for seed in range(60):
+    for seed in range(sample(60)):
         problem = hard(seed)
         proof = certify(problem, solve(problem))
         assert all(band.served <= band.bound for band in proof.bands)

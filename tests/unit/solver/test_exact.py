@@ -12,13 +12,14 @@ from aifactory_solver.check.facts import Facts
 from aifactory_solver.exact import Answer, Budget, answer
 from aifactory_solver.problem import Problem, Wrong
 from aifactory_solver.question import Plan, Question, ask, held, replaced
+from thorough import sample
 from unit.solver.brute import empty
 from unit.solver.build import World
 from unit.solver.draft import Knobs
 from unit.solver.exhaustive import best, faults, worth
 from unit.solver.worlds import hard, knobs, world, worlds
 
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 ITERATIONS = 1_000_000  # more than any of these questions takes, by far
 
 fleets = st.builds(
@@ -60,7 +61,7 @@ def about(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return one[:-2] == other[:-2] and abs(one[-2] - other[-2]) <= 1e-5 * abs(other[-2])
 
 
-@settings(some, max_examples=150)
+@settings(some, max_examples=sample(150))
 @given(fleets, st.integers(0, 2**32 - 1))
 def test_nothing_is_better(problem: Problem, seed: int) -> None:
     question = ask(problem := tiny(problem, seed), empty(problem))
@@ -88,7 +89,7 @@ def test_where_nothing_stands_the_whole_plan_passes_the_check(shape: Knobs, seed
     check(problem, replaced(question, empty(problem), exact(question).plan))
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(sample(12)))
 @pytest.mark.parametrize(
     "little",
     [{"iterations": 0}, {"iterations": 100}, {"iterations": 1000}, {"seconds": 0.0}, {"seconds": 0.002}],

@@ -13,13 +13,14 @@ from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.places import Ask, Finder
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.search import find, fits
+from thorough import sample
 from unit.solver.build import World
 from unit.solver.draft import CHANGES
 from unit.solver.halls import hall, two_halls
 from unit.solver.worlds import hard, worlds
 
 changes = tuple(change for change in CHANGES if change != "cut off")
-some = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(80), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def explained(problem: Problem) -> tuple[Room, Explainer, list[int]]:
@@ -64,7 +65,7 @@ def test_with_exactly_the_change_the_pool_fits_and_with_less_it_does_not(problem
     exactly(problem)
 
 
-@pytest.mark.parametrize("batch", range(3))
+@pytest.mark.parametrize("batch", range(sample(3)))
 def test_so_it_is_in_hard_worlds(batch: int) -> None:
     """In about one of thirty the change that was built is more than is needed."""
     for seed in range(25 * batch, 25 * (batch + 1)):

@@ -18,12 +18,13 @@ from aifactory_solver.strict.guide import Guide
 from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.plain import follow
 from aifactory_solver.value import value
+from thorough import sample
 from unit.solver.brute import empty
 from unit.solver.build import World
 from unit.solver.draft import Knobs
 from unit.solver.worlds import afterwards, hard, world, worlds
 
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def same(one: Solution, other: Solution) -> bool:
@@ -38,7 +39,7 @@ def test_every_plan_passes_the_check_and_is_no_worse_than_the_plain_one(problem:
     assert not value(problem, solve_plainly(problem)) > value(problem, plan)
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", range(sample(4)))
 def test_hard_worlds_settle(batch: int) -> None:
     """Carried out, a plan is kept as it is: nothing moves again, and nobody is evicted."""
     for seed in range(20 * batch, 20 * (batch + 1)):
@@ -173,7 +174,7 @@ def test_cycles_are_collected_afterwards_as_before(wanted: bool) -> None:
 
 
 def test_a_pool_that_is_raised_to_the_top_is_served_if_it_can_be_at_all() -> None:
-    for seed in range(10):
+    for seed in range(sample(10)):
         problem = world(Knobs(3, 5, 3, 20, standing=0.0, tightness=0.6, changes=frozenset()), seed)
         plan = solve(problem)
         served = np.isin(np.arange(problem.pools), plan.new_pool)
@@ -187,7 +188,7 @@ def test_a_pool_that_is_raised_to_the_top_is_served_if_it_can_be_at_all() -> Non
 
 
 def test_more_factories_never_serve_less() -> None:
-    for seed in range(10):
+    for seed in range(sample(10)):
         small = world(Knobs(2, 4, 2, 15, standing=0.0, tightness=0.5, changes=frozenset()), seed)
         closed = replace(small, cell_open=small.cell_open & (small.factory[small.cell_domain] == 0))
         served = [value(problem, solve(problem)) for problem in (closed, small)]

@@ -13,6 +13,7 @@ from aifactory_solver.batch.standing import Standing
 from aifactory_solver.check.facts import Facts
 from aifactory_solver.problem import Problem, Solution
 from aifactory_solver.strict.plain import solve
+from thorough import sample
 from unit.solver.build import Plan, World
 from unit.solver.halls import two_halls
 from unit.solver.worlds import afterwards, hard, worlds
@@ -129,7 +130,7 @@ def everything(problem: Problem) -> Solution:
     return Solution(problem.row_units, NONE, NONE, NONE)
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", range(sample(4)))
 def test_every_loss_is_what_the_solver_plans_for_what_is_left(batch: int) -> None:
     fell = stood = 0
     for seed in range(batch * 30, (batch + 1) * 30):
@@ -157,7 +158,7 @@ def watts_and_slots(losses: Losses) -> list[list[int]]:
 
 def test_a_loss_leaves_nothing_behind_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """In one room, in any order, and when that room is made anew; rows come back one by one or at once."""
-    for seed in range(40):
+    for seed in range(sample(40)):
         monkeypatch.setattr("aifactory_solver.strict.beneath._MANY", 300 * (seed % 4 > 1))
         problem = roomy(seed)
         stands = Standing(carried_out(problem, solve(problem)))
@@ -190,7 +191,7 @@ def test_on_a_device_only_what_is_not_sure_is_asked(monkeypatch: pytest.MonkeyPa
     assert asked == [0]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=sample(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds())
 def test_a_plan_that_is_carried_out_is_what_stands_afterwards(problem: Problem) -> None:
     plan = solve(problem)

@@ -21,6 +21,7 @@ from aifactory_solver.exact import Budget
 from aifactory_solver.problem import Ints, Problem, Solution
 from aifactory_solver.value import Value, value
 from bench.solver.instances import first_plan
+from thorough import sample
 from unit.solver.brute import empty
 from unit.solver.draft import CHANGES, Knobs
 from unit.solver.worlds import hard, world, worlds
@@ -28,7 +29,7 @@ from unit.solver.worlds import hard, world, worlds
 Solver = Callable[[Problem], Solution]
 Rng = np.random.Generator
 
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 both = pytest.mark.parametrize("by", [solve_plainly, solve], ids=["plain", "full"])
 DOMAIN = ("parent", "limit", "level", "factory", "fixed_watts", "leaving_watts")
 WATTS = ("limit", "fixed_watts", "leaving_watts", "cell_watts", "row_watts")
@@ -79,7 +80,7 @@ def test_watts_in_another_unit_change_nothing(problem: Problem, times: int) -> N
 
 @pytest.mark.parametrize("times", [2, 7, 1000])
 def test_watts_in_another_unit_leave_an_exact_plan_worth_the_same(times: int) -> None:
-    for seed in range(10):
+    for seed in range(sample(10)):
         problem = small(seed)
         assert numbers(solved(scaled(problem, times), solve)) == numbers(solved(problem, solve)), seed
 
@@ -133,7 +134,7 @@ def test_other_names_give_a_sound_plan(problem: Problem, seed: int) -> None:
 
 
 def test_other_names_give_a_plan_of_the_same_worth() -> None:
-    for seed in range(20):
+    for seed in range(sample(20)):
         problem = small(seed)
         other = renamed(problem, np.random.default_rng(seed))
         assert proved(problem), seed
@@ -171,7 +172,7 @@ def no_less(mine: Value, theirs: Value, times: int = 1) -> bool:
 
 @pytest.mark.parametrize("apart", [True, False], ids=["apart", "together"])
 def test_two_fleets_serve_two_of_each_pool(apart: bool) -> None:
-    for seed in range(10):
+    for seed in range(sample(10)):
         problem = small(seed)
         twice = doubled(problem, apart=apart)
         if proved(twice):  # else the budget of the exact answer was too short for so many pools
@@ -217,7 +218,7 @@ def of_no_use(problem: Problem, why: str) -> Problem:
 @pytest.mark.parametrize("why", ["no slots", "no power", "a system that nobody accepts"])
 @both
 def test_a_factory_of_no_use_changes_nothing(why: str, by: Solver) -> None:
-    for seed in range(15):
+    for seed in range(sample(15)):
         for problem in (small(seed), hard(seed, pools=8, factories=2)):
             if by is solve and problem.rows:
                 continue
@@ -230,7 +231,7 @@ def test_a_factory_of_no_use_changes_nothing(why: str, by: Solver) -> None:
 
 def test_a_raised_limit_serves_no_less() -> None:
     rng = np.random.default_rng(0)
-    for seed in range(15):
+    for seed in range(sample(15)):
         problem = small(seed)
         limit = problem.limit.copy()
         limit[rng.random(problem.domains) < 0.5] *= 2
@@ -243,7 +244,7 @@ def test_a_raised_limit_serves_no_less() -> None:
 def test_a_pool_that_is_raised_to_the_top_is_served_if_it_could_be_alone(by: Solver) -> None:
     """What stands below it is in its way only where it may not be taken from."""
     changes = frozenset({"paused", "fixed", "locked", "closed", "watts"}) & set(CHANGES)
-    for seed in range(12):
+    for seed in range(sample(12)):
         problem = world(Knobs(3, 5, 3, 20, standing=0.5, tightness=0.7, changes=changes), seed)
         holds = np.bincount(problem.row_pool, minlength=problem.pools) > 0
         waits = ~holds & ~problem.frozen & (problem.minimum > 0)
@@ -277,8 +278,8 @@ def test_every_process_gives_the_same_plan() -> None:
     problems = [
         medium,
         unfinished,
-        *(small(seed) for seed in range(8)),
-        *(hard(seed, pools=35) for seed in range(12)),
+        *(small(seed) for seed in range(sample(8))),
+        *(hard(seed, pools=35) for seed in range(sample(12))),
     ]
     plans = []
     for seed in ("0", "1"):

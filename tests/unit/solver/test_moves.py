@@ -10,6 +10,7 @@ from aifactory_solver import solve, solve_plainly
 from aifactory_solver.moves import forced_moves
 from aifactory_solver.problem import Problem, Solution
 from aifactory_solver.value import value
+from thorough import sample
 from unit.solver.build import World
 from unit.solver.halls import two_halls
 from unit.solver.worlds import hard, worlds
@@ -31,13 +32,13 @@ def moves_no_less_than_forced(problem: Problem) -> None:
             assert value(problem, other).moved >= forced_moves(problem, plan)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=sample(150), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds())
 def test_no_plan_moves_less_than_is_forced(problem: Problem) -> None:
     moves_no_less_than_forced(problem)
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", range(sample(4)))
 def test_nor_does_one_in_a_hard_world(batch: int) -> None:
     for seed in range(batch, 80, 4):
         moves_no_less_than_forced(hard(seed, pools=20, factories=4))

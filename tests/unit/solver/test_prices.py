@@ -17,11 +17,12 @@ from aifactory_solver.strict.layout import Layout
 from aifactory_solver.strict.places import Ask, Finder
 from aifactory_solver.strict.room import Room
 from aifactory_solver.strict.search import find
+from thorough import sample
 from unit.solver.build import World
 from unit.solver.halls import hall
 from unit.solver.worlds import hard, worlds
 
-some = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def prices(made: World) -> ShadowPrices | None:
@@ -159,7 +160,7 @@ def more_room(made: World, found: ShadowPrices) -> Iterator[tuple[Problem, float
         yield replace(problem, cell_units=units), float(found.unit[factory, 0])
 
 
-@pytest.mark.parametrize("batch", range(2))
+@pytest.mark.parametrize("batch", range(sample(2)))
 def test_no_more_room_serves_more_than_the_prices_say(batch: int) -> None:
     gains = 0
     for seed in range(12 * batch, 12 * (batch + 1)):
@@ -193,7 +194,7 @@ def test_prices_are_finite_and_none_is_below_zero(problem: Problem) -> None:
 
 
 def test_no_price_is_above_what_a_unit_could_serve() -> None:
-    for seed in range(40):
+    for seed in range(sample(40)):
         problem = hard(seed)
         found = certify(problem, solve(problem)).prices
         if found is not None:

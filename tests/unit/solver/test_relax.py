@@ -21,11 +21,12 @@ from aifactory_solver.relax.simplex import simplex
 from aifactory_solver.relax.tighten import tighten
 from aifactory_solver.strict.forest import Forest
 from aifactory_solver.strict.plain import solve
+from thorough import sample
 from unit.solver.build import World
 from unit.solver.halls import halls
 from unit.solver.worlds import hard, worlds
 
-some = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+some = settings(max_examples=sample(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TINY = 1_000  # worlds
 
 
@@ -136,7 +137,7 @@ def one_priority(problem: Problem) -> Problem:
     return replace(problem, priority=np.zeros_like(problem.priority))
 
 
-@pytest.mark.parametrize("batch", range(4))
+@pytest.mark.parametrize("batch", range(sample(4)))
 def test_no_prices_give_a_bound_below_the_optimum(batch: int) -> None:
     rng = np.random.default_rng(batch)
     for seed in range(batch * TINY // 4, (batch + 1) * TINY // 4):
@@ -220,7 +221,7 @@ def test_targets_keep_all_rows(problem: Problem) -> None:
 # Namespaces and scenarios
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=sample(20), deadline=None)
 @given(worlds())
 def test_the_strict_namespace_iterates_in_the_same_numbers(problem: Problem) -> None:
     _, relaxation = relaxed(problem)
@@ -233,7 +234,7 @@ def test_the_strict_namespace_iterates_in_the_same_numbers(problem: Problem) -> 
     assert np.array_equal(mine.bound, np.asarray(strict.bound))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=sample(20), deadline=None)
 @given(worlds())
 def test_scenarios_at_once_are_what_they_are_alone(problem: Problem) -> None:
     _, relaxation = relaxed(problem)
