@@ -26,7 +26,7 @@ cluster: $(ENV) ## An empty cluster with the operator at work, until Ctrl-C.
 
 test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot be found.
 	@$(BIN)/python -m controlplane prepare
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 test-attack: $(ENV) ## Attack the operator for hours: killed at every write, in all kinds of trouble, on 2,000 steps of walks; and all of what `make test` tries a sample of. STEPS=... SEED=... ONLY=... narrow it.
 	@$(BIN)/python -m controlplane prepare

@@ -6,7 +6,7 @@ from cluster.faulty import Asked, Instead, Proxy, status
 from cluster.operating import Start, apply, is_ready, pool
 from controlplane import Kubectl, wait_until
 
-AFTER = 7  # seconds that the API server asks for
+AFTER = 4  # seconds that the API server asks for
 
 
 def busy(code: int) -> Instead:

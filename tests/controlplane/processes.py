@@ -12,6 +12,8 @@ from typing import Self
 from .waiting import PATIENCE, wait_until
 
 CHILD = Path(__file__).with_name("child.py")
+LAZY = {"GOGC": "300", "GOMEMLIMIT": "1GiB"}
+"""Servers in Go collect their garbage less often: there is memory enough, and time is what runs short."""
 
 
 class ProcessError(Exception):
@@ -59,7 +61,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._env},
+                env={**LAZY, **os.environ, **self._env},
                 process_group=0,  # Ctrl-C reaches the parent only, which then stops all in order
             )
         try:

@@ -104,6 +104,7 @@ def manifests(fleet: Path) -> Manifests:
     return read([fleet])
 
 
+@pytest.mark.long
 def test_the_fleet_has_forty_factories_and_ten_thousand_pools(manifests: Manifests) -> None:
     assert len(manifests.factories) == 40
     assert len(manifests.pools) == 10_000
@@ -118,6 +119,7 @@ def test_the_fleet_has_forty_factories_and_ten_thousand_pools(manifests: Manifes
     assert sum(gross) == pytest.approx(5e9, rel=1e-3)
 
 
+@pytest.mark.long
 def test_the_fleet_wants_a_fifth_more_than_there_is(manifests: Manifests) -> None:
     layouts = [lay_out(factory) for factory in manifests.factories]
     watts = {
@@ -130,6 +132,7 @@ def test_the_fleet_wants_a_fifth_more_than_there_is(manifests: Manifests) -> Non
     assert demand / sum(layout.instances[0].limit for layout in layouts) == pytest.approx(1.2, rel=0.03)
 
 
+@pytest.mark.long
 def test_the_fleet_has_every_kind_of_wish(manifests: Manifests) -> None:
     specs = [pool.spec for pool in manifests.pools]
     assert {spec.topology.pack for spec in specs} == {"None", "Fabric", "Factory"}

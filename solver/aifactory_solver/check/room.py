@@ -39,6 +39,7 @@ class Room:
         self.problem, self.tree = problem, tree
         self.free, self.left = free, left
         self._filled: dict[tuple[bytes, bytes], Ints] = {}
+        self._most: dict[int, Ints] = {}
 
     def without(self, *gone: Items) -> "Room":
         """The room once these items are gone."""
@@ -72,6 +73,16 @@ class Room:
             self._filled[key] = units
         return self._filled[key]
 
+    def most(self, system: int) -> Ints:
+        """(F,) units of the system that fit in each factory, wherever: nobody can be given more of them."""
+        if system not in self._most:
+            problem, roots = self.problem, self.tree.roots
+            units = self.fill(problem.cell_open & (problem.cell_system == system), self.by_watts(system))
+            found = np.zeros(problem.allowed.shape[1], np.int64)
+            np.add.at(found, problem.factory[roots], units[roots])
+            self._most[system] = found
+        return self._most[system]
+
     def under_limits(self, units: Ints, most: Ints) -> Ints:
         """(D,) of the units that fit in each domain, those that every domain above leaves room for."""
         units, most = units.copy(), most.copy()
@@ -104,14 +115,16 @@ class Ask:
 def fits(facts: Facts, room: Room, pool: int, system: int, kept: Items) -> bool:
     """Whether the pool's minimum fits into the room on one system, together with what it keeps."""
     problem = facts.problem
+    gpus = int(problem.system_gpus[system])
+    least = facts.least_units(pool, gpus)
+    if not kept.units.size and room.most(system)[problem.allowed[pool]].sum() < least:
+        return False
     group = facts.groups(pool)
     usable = problem.cell_open & (problem.cell_system == system) & (group >= 0)
     usable &= problem.allowed[pool][problem.factory[problem.cell_domain]]
     held = count(group[kept.cell], kept.units)
     if -1 in held or np.any(problem.cell_system[kept.cell] != system):
         return False
-    gpus = int(problem.system_gpus[system])
-    least = facts.least_units(pool, gpus)
     one_in_each = sum(held.values()) + int(problem.spread[pool]) - len(held)
     if held and problem.topology[pool] in SPREAD and one_in_each > least:
         least = one_in_each

@@ -135,9 +135,10 @@ async def test_an_order_whose_answer_is_lost_is_made_once(
 
 def steps(wish: NodeSpec) -> Iterator[tuple[str, list[Write]]]:
     """What is done with a node, each after what has to come before it; `wish` is what a relabel brings."""
+    since = now()
 
     async def drain(driver: Backend, node: Node) -> None:
-        await driver.drain(Drain(node, now(), Cause.SPEC))
+        await driver.drain(Drain(node, since, Cause.SPEC))
 
     async def call_off(driver: Backend, node: Node) -> None:
         await driver.call_off(CallOff(node))

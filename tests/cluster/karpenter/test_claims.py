@@ -15,6 +15,9 @@ from cluster.operating import apply, guard, nodes_in
 from cluster.reading import get, read
 from controlplane import Kubectl, KubectlError, wait_until
 
+# Of the pinned version of Karpenter: that only changes when the pin does.
+pytestmark = pytest.mark.long
+
 DISRUPTED = "karpenter.sh/disrupted"
 
 

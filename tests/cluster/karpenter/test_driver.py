@@ -26,7 +26,7 @@ LEADER = Mandate("leader-1", 3)
 @pytest.fixture
 def late(kubectl: Kubectl, claim: Claim, site: str) -> Iterator[Order]:
     """An order for a machine whose Node comes late: what is done before that may take a while, too."""
-    apply(kubectl, node_class(site, delay="30s"))
+    apply(kubectl, node_class(site, delay="15s"))
     yield order(site, backend=Spec.model_validate(backend(site)))
     kubectl("delete", CLASSES, site)
 
