@@ -5,7 +5,7 @@ from datetime import datetime
 
 import numpy as np
 
-from aifactory.decide.act.actions import DRAIN_POLL_SECONDS, MOST_ORDERS, act
+from aifactory.decide.act.actions import DRAIN_POLL_SECONDS, MOST_ORDERS, act, release
 from aifactory.decide.guard import Broken, Guard, culprits, name_of, without
 from aifactory.decide.model.build import build
 from aifactory.decide.model.case import Case
@@ -13,14 +13,10 @@ from aifactory.decide.model.fleet import State
 from aifactory.decide.model.plan import (
     SLOW_START,
     Action,
-    CallOff,
-    Delete,
-    Drain,
-    Evict,
-    Hold,
     Order,
     Placing,
     Plan,
+    Release,
 )
 from aifactory.decide.model.world import PoolKey, World, Written, key_of
 from aifactory.decide.place.assign import assign
@@ -54,7 +50,7 @@ def decide(world: World, now: datetime, placer: Placer = nothing_yet, *, acting:
 
 @paused()
 def begin(given: Given) -> Decision:
-    """The first part of a decision: what is done. No release has to wait for what is said of it.
+    """The first part of a decision: what is released. No limit has to wait for all else that is done or said.
 
     An object about which anything goes wrong is left aside, as one that makes no sense.
     """
@@ -73,12 +69,12 @@ def begin(given: Given) -> Decision:
 
 @paused()
 def tell(decision: Decision) -> Decision:
-    """The second part: what is said, with the reasons that are known.
+    """The second part: what else is done, and what is said, with the reasons that are known.
 
     It may be a decision anew, without an object of which nothing can be said.
     """
     try:
-        return with_statuses(decision)
+        return with_statuses(_whole(decision))
     except Broken as broken:
         world, log = without(decision.case.world, broken)
         again = tell(begin(replace(decision.given, world=world)))
@@ -126,23 +122,27 @@ def _begin(given: Given) -> Decision:
         # Reading the pods of all nodes each time would cost more than a second try now and then.
         return _begin(replace(given, world=given.look(given.world, nodes), look=None))
     solution = _checked_exchange(case, solution)
-    # 3. From counts to named units, and to what is done now.
+    # 3. From counts to named units, and to what is released now.
     assignment = assign(case, solution, now)
-    guard = Guard()
-    actions = act(case, assignment, now, guard) if given.done is None else given.done
+    actions = release(case, assignment, now) if given.done is None else given.done
+    plan = Plan(placings={}, actions=actions, adopted=choice.adopted(case, solution), log=log)
+    return Decision(plan, case, unpaused, solution, answer, assignment, given, waiting=choice.waiting)
+
+
+def _whole(decision: Decision) -> Decision:
+    """The decision with all that is done, and where everybody stands. Raises Broken."""
+    case, assignment, given, guard = decision.case, decision.assignment, decision.given, Guard()
+    actions = act(case, assignment, given.now, guard) if given.done is None else given.done
     placed: dict[PoolKey, tuple[Placing, ...]] = {}
-    for pool in world.pools:
+    for pool in case.world.pools:
         with guard.about(name_of(pool)):
             placed[key_of(pool)] = placings(case, assignment, key_of(pool))
     guard.judge()
-    plan = Plan(
-        placings=placed,
-        actions=actions,
-        adopted=choice.adopted(case, solution),
-        log=log,
-        again_after=_again_after(case, actions, now),
+    again_after = _again_after(case, actions, given.now)
+    return replace(
+        decision,
+        plan=replace(decision.plan, placings=placed, actions=actions, again_after=again_after),
     )
-    return Decision(plan, case, unpaused, solution, answer, assignment, given, waiting=choice.waiting)
 
 
 def _checked_exchange(case: Case, solution: Solution) -> Solution:
@@ -193,7 +193,7 @@ def _again_after(case: Case, actions: tuple[Action, ...], now: datetime) -> floa
     due = []
     leaving = (unit for unit in case.fleet.units if unit.state is State.LEAVING)
     # What is ordered is watched; pods that leave are not.
-    releases = any(isinstance(action, CallOff | Drain | Evict | Hold | Delete) for action in actions)
+    releases = any(isinstance(action, Release) for action in actions)
     if releases or any(unit.slot.factory not in case.locked for unit in leaving):
         due.append(DRAIN_POLL_SECONDS)
     if sum(isinstance(action, Order) for action in actions) >= MOST_ORDERS:

@@ -39,6 +39,7 @@ from aifactory.decide.model.plan import (
     Order,
     Plan,
     Relabel,
+    Release,
     StatusWrite,
 )
 from aifactory.decide.model.world import World
@@ -55,7 +56,6 @@ from aifactory.shell.settings import Settings
 from aifactory.shell.writes import Summary, Superseded, Writes
 
 T = TypeVar("T")
-Release = CallOff | Drain | Evict | Hold | Delete
 
 
 class Applier:
@@ -155,8 +155,8 @@ class Round:
         return self._writes.summary
 
     async def release(self, plan: Plan) -> None:
-        """Release what is to be released. No status of the plan need be there yet."""
-        self.summary.left_off = self._failures.begin(self._world, plan.actions)
+        """Release what is to be released. Nothing else of the plan need be there yet."""
+        self._failures.begin(self._world)
         self._begun = True
         releases = [action for action in plan.actions if isinstance(action, Release)]
         self._new_refusals(releases)
@@ -168,6 +168,7 @@ class Round:
         """Do the rest of what is to be done, and say what is known."""
         if not self._begun:
             await self.release(plan)
+        self.summary.left_off = self._failures.keep(plan.actions) or self.summary.left_off
         objects, releases = self._objects, (it for it in plan.actions if isinstance(it, Release))
         await beside(lambda: objects.read(plan.statuses))
         if not self._released.issuperset(map(_about, releases)):

@@ -91,26 +91,31 @@ class Failures:
         self._probed: set[Attempt] = set()  # orders of which one is to tell for all
         self._taken: set[Attempt] = set()  # of which orders were taken in this round
         self._nodes: dict[str, Node] = {}
+        self._pools: set[PoolKey] = set()
 
     def clear(self) -> None:
         """Forget everything."""
         self._known.clear()
         self._slots.clear()
 
-    def begin(self, world: World, wanted: Iterable[object]) -> bool:
-        """Begin a round; `wanted` is all that it does. What is not wanted any more has not failed.
-
-        But for orders: where one was refused, the plan may go round it for a while. And but for statuses, see
-        `keep_statuses`. Returns whether anything is over that was told, and that this round still tells.
-        """
+    def begin(self, world: World) -> None:
+        """Begin a round."""
         self._round, self._due = self._round + 1, None
         self._taken.clear()
         self._probed.clear()
         self._nodes = {node.name: node for node in world.nodes}
+        self._pools = {key_of(pool) for pool in world.pools}
+
+    def keep(self, wanted: Iterable[object]) -> bool:
+        """Keep what is wanted still; `wanted` is all that a round does. What is not any more has not failed.
+
+        But for orders: where one was refused, the plan may go round it for a while. And but for statuses, see
+        `keep_statuses`. Returns whether anything is over that was told, and that this round still tells.
+        """
         if not self._known and not self._slots:
             return False
         told = self.told()
-        pools, old = {key_of(pool) for pool in world.pools}, self._clock() - self._settings.refusal_remembered
+        pools, old = self._pools, self._clock() - self._settings.refusal_remembered
         still = {self._attempt(item) for item in wanted}
 
         def stays(attempt: Attempt, failed: _Failed) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aifactory.decide import Given, Plan, begin, finish
+from aifactory.decide import Given, Plan, begin, finish, tell
 from aifactory.decide.model.world import PoolKey
 from aifactory.decide.place.checked import checked
 from aifactory.decide.report.explained import Reasons
@@ -61,7 +61,7 @@ def test_who_has_no_reason_yet_keeps_the_status_that_it_has() -> None:
 def test_whoever_leads_next_takes_no_reason_back_that_it_has_not_worked_out_itself() -> None:
     it = cluster(*FULL, pool("a/grows", boxes(6), at_least=0), pool("b/waits", boxes(2))).settle()
     assert all("waiting" in it.statuses[path] for path in ("a/grows", "b/waits"))
-    assert it.writes(begin(Given(it.world(), it.now)).plan) == []
+    assert it.writes(tell(begin(Given(it.world(), it.now))).plan) == []
 
 
 def test_a_tenant_with_one_pool_does_not_wait_for_one_with_many() -> None:

@@ -31,7 +31,8 @@ class Rounds:
 
     def round(self, *items: object, fail: tuple[object, ...] = (), say: str = "no") -> list[object]:
         """Make the writes that do not wait; those in `fail` fail. What was tried."""
-        self.failures.begin(self.world, items)
+        self.failures.begin(self.world)
+        self.failures.keep(items)
         self.failures.keep_statuses([item for item in items if isinstance(item, StatusWrite)])
         tried = []
         for item in items:
@@ -83,7 +84,7 @@ def test_many_that_fail_for_ever_are_tried_again_in_few_cycles() -> None:
 
 def test_a_server_that_wants_to_be_left_alone_is() -> None:
     it = Rounds()
-    it.failures.begin(it.world, [STATUS])
+    it.failures.begin(it.world)
     it.failures.failed(STATUS, "busy", 30.0)
     assert it.failures.seconds == 30.0
     it.later(29)
@@ -97,10 +98,12 @@ def test_what_was_told_and_is_over_asks_for_another_plan() -> None:
     for _ in range(2):
         it.round(DRAIN, STATUS, fail=(DRAIN, STATUS))
         it.later()
-    assert not it.failures.begin(it.world, (DRAIN, STATUS))
+    it.failures.begin(it.world)
+    assert not it.failures.keep((DRAIN, STATUS))
     assert it.failures.done(DRAIN)
     assert not it.failures.done(DRAIN)
-    assert not it.failures.begin(it.world, ())  # whether the status is wanted is not known yet
+    it.failures.begin(it.world)
+    assert not it.failures.keep(())  # whether the status is wanted is not known yet
     assert not it.failures.keep_statuses([STATUS])
     assert it.failures.keep_statuses([])
     assert not it.failures.keep_statuses([])
@@ -205,7 +208,8 @@ def test_a_factory_that_refuses_is_remembered_while_the_plan_goes_round_it() -> 
     it.round(order(1, "sjc"))
     assert [failure.factory for failure in it.failures.told()] == ["dfw"]
     gone = replace(it.world, pools=())
-    it.failures.begin(gone, ())
+    it.failures.begin(gone)
+    it.failures.keep(())
     assert it.failures.told() == ()
 
 

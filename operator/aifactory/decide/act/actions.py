@@ -45,10 +45,16 @@ def act(case: Case, assignment: Assignment, now: datetime, guard: Guard) -> tupl
     provisioning = [*_upkeep(case, assignment, guard), *_orders(case, assignment, guard)]
     return (
         *_finalizers(case, [action for action in provisioning if isinstance(action, Order)]),
-        *_called_off(assignment),
-        *_releases(case, assignment, now),
+        *release(case, assignment, now),
         *provisioning,
     )
+
+
+def release(case: Case, assignment: Assignment, now: datetime) -> tuple[Action, ...]:
+    """Those of them that release something, or call that off: no limit waits for the others."""
+    if case.world.resources_going:
+        return ()
+    return (*_called_off(assignment), *_releases(case, assignment, now))
 
 
 def _finalizers(case: Case, orders: list[Order]) -> list[Action]:

@@ -114,7 +114,8 @@ class Finalizer:
     add: bool
 
 
-Action = Order | Relabel | CallOff | Drain | Evict | Hold | Delete | Finalizer
+Release = CallOff | Drain | Evict | Hold | Delete
+Action = Order | Relabel | Release | Finalizer
 
 
 @dataclass(frozen=True)

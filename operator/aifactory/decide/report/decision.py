@@ -1,4 +1,4 @@
-"""What a decision is made from; and a decision half-way, settled in what is done, not in what is said."""
+"""What a decision is made from; and a decision half-way, settled in what is released, not in all else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -32,10 +32,10 @@ class Given:
 
 @dataclass(frozen=True)
 class Decision:
-    """What is done now, and all that it takes to say the rest afterwards.
+    """What is released now, and all that it takes to decide the rest afterwards.
 
-    The plan lacks all statuses until it is `told`, and then those of pools that wait for a reason that nobody
-    knows yet.
+    The plan has only its releases until it is `told`. Then it lacks the statuses of pools that wait for a
+    reason that nobody knows yet.
     """
 
     plan: Plan
