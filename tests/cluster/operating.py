@@ -23,6 +23,7 @@ from aifactory.shell.terms import DURATION
 from cluster.reading import get, read
 from controlplane import ESTABLISHED, Cluster, Kubectl, KubectlError, service_account_kubeconfig, wait_until
 from controlplane.ports import free_port
+from controlplane.processes import dying_with_parent
 from controlplane.waiting import PATIENCE
 
 Object = dict[str, Any]
@@ -67,7 +68,7 @@ class Operator:
         path = os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")])
         env = {**(os.environ if env is None else env), "PYTHONPATH": path}
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=env)
+            self.process = subprocess.Popen(dying_with_parent(command), stdout=log, stderr=log, env=env)
         self.started.append(self)
 
     def health(self, path: str = "/healthz") -> Object | None:

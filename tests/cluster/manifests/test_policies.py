@@ -39,27 +39,27 @@ def test_a_factory_is_kept_when_all_are_deleted_at_once(installed: Kubectl, fact
 
 
 def test_a_factory_whose_status_a_thief_has_emptied_is_kept_while_a_node_stands(
-    installed: Kubectl, factory: str
+    led: Kubectl, factory: str
 ) -> None:
     """The status is the operator's to write, so it proves nothing where its account is stolen."""
     delete = ("delete", CRDS[0], factory, "--dry-run=server")
     name = f"node-{secrets.token_hex(4)}"
     standing = json.dumps(node(name, labels={names.LABEL_FACTORY: factory}))
-    wait_until(lambda: not refusal(lambda: installed("create", "--filename=-", stdin=standing)), "it is made")
-    fill(installed, factory)
+    wait_until(lambda: not refusal(lambda: led("create", "--filename=-", stdin=standing)), "it is made")
+    fill(led, factory)
     try:
-        wait_until(lambda: refusal(lambda: installed(*delete)), "the node has been seen")
-        said = refused("standing-nodes", lambda: installed(*delete))
+        wait_until(lambda: refusal(lambda: led(*delete)), "the node has been seen")
+        said = refused("standing-nodes", lambda: led(*delete))
         assert f"node {name} still stands there; empty the factory first with spec.drain: true" in said
         refused(
             "standing-nodes",
-            lambda: installed("delete", CRDS[0], factory, "--as=admin", "--as-group=system:masters"),
+            lambda: led("delete", CRDS[0], factory, "--as=admin", "--as-group=system:masters"),
         )
-        patch(installed, CRDS[0], factory, {"status": None}, "--subresource=status", *AS_OPERATOR)
-        refused("standing-nodes", lambda: installed(*delete))
+        patch(led, CRDS[0], factory, {"status": None}, "--subresource=status", *AS_OPERATOR)
+        refused("standing-nodes", lambda: led(*delete))
     finally:
-        installed("delete", "node", name)
-    wait_until(lambda: not refusal(lambda: installed(*delete)), "it is empty")
+        led("delete", "node", name)
+    wait_until(lambda: not refusal(lambda: led(*delete)), "it is empty")
 
 
 # Definitions
