@@ -51,7 +51,9 @@ def _event(name: str, world: World) -> Iterator[Sample]:
     yield f"{name}: the better plan, processor", "s", time.process_time() - began
     adopted = at_once.adopted(case, at_once.solution)
     with_it = _chosen(build(world), Placed((better,), asked=asked), adopted)
-    share = _served(case.problem, with_it) / np.maximum(1, _served(case.problem, better))
+    best = _served(case.problem, better)
+    # Of nothing, everything is served.
+    share = np.where(best > 0, _served(case.problem, with_it) / np.maximum(1, best), 1.0)
     yield f"{name}: ordered of what the better plan serves, least band", "%", 100 * float(share.min())
 
 
