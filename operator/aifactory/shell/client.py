@@ -40,10 +40,8 @@ KINDS: Final = {kind.name: kind for kind in (FACTORY, POOL)}
 BUDGET: Final = "DisruptionBudget"  # the reason of whoever refuses an eviction, which else is only called 429
 _FIRST_PAGE: Final = 50  # objects, before anything is known of their size
 _READ_AGAIN: Final = (0.1, 0.3)  # seconds after which a read that came to nothing is tried again
-# What passes: no connection, no answer that makes sense, a server or a proxy in trouble. Who asks to be left
-# alone, or has let the time run out, is left alone.
-_PASSES: Final = {"Unreachable", "Unreadable"}
-_PASSING: Final = {500, 502, 503, 504}
+_PASSING_REASONS: Final = {"Unreachable", "Unreadable"}
+_PASSING_STATUSES: Final = {500, 502, 503, 504}
 # A write must have landed or failed before another replica can take the lease over: see lease.py.
 WRITE_SECONDS: Final = 5.0
 
@@ -241,7 +239,7 @@ class KubernetesClient:
             try:
                 return await self._ask(method, *request, **how)
             except ApiError as error:
-                if error.after or (error.status not in _PASSING and error.reason not in _PASSES):
+                if not _may_pass(error):
                     raise
             await asyncio.sleep(pause)
         return await self._ask(method, *request, **how)
@@ -291,6 +289,15 @@ class KubernetesClient:
             raise ApiError(0, "Unreadable", f"{method} {path}: no Kubernetes object in the answer: {said}")
         self.clock.heard(answer.headers.get("Date"))
         return result, len(data)
+
+
+def _may_pass(error: ApiError) -> bool:
+    """Whether it may be another time: no connection, no answer of sense, a server or a proxy in trouble.
+
+    Who asks to be left alone, or has let the time run out, is left alone.
+    """
+    passing = error.status in _PASSING_STATUSES or error.reason in _PASSING_REASONS
+    return passing and not error.after
 
 
 def version_of(obj: Mapping[str, Any]) -> int:
