@@ -6,7 +6,7 @@ export PYTHONPATH := tests:.
 unexport PYTHONDONTWRITEBYTECODE  # a run of tests starts hundreds of programs, each of which would compile all of it
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test test-attack image sbom check format generate pictures lock bench bench-operator bench-solver soak clean
+.PHONY: help demo cluster test test-long test-attack image sbom check format generate pictures lock bench bench-operator bench-solver soak clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -24,9 +24,15 @@ demo: $(ENV) ## Replay 25 real tenants on a real control plane. KEEP=1 leaves it
 cluster: $(ENV) ## An empty cluster with the operator at work, until Ctrl-C.
 	@$(BIN)/python -m demo.cluster
 
-test: $(ENV) check ## Run all tests; builds the control plane once, if it cannot be found.
+SIDE_BY_SIDE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+
+test: $(ENV) check ## Run the tests; builds the control plane once, if it cannot be found.
 	@$(BIN)/python -m controlplane prepare
-	$(BIN)/python -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+
+test-long: $(ENV) ## Run what `make test` leaves out, for it takes long: Karpenter, the image, the demo, pages, benchmarks.
+	@$(BIN)/python -m controlplane prepare
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m long
 
 test-attack: $(ENV) ## Attack the operator for hours: killed at every write, in all kinds of trouble, on 2,000 steps of walks; and all of what `make test` tries a sample of. STEPS=... SEED=... ONLY=... narrow it.
 	@$(BIN)/python -m controlplane prepare

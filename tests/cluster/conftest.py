@@ -11,6 +11,7 @@ import yaml
 import controlplane
 from aifactory.api import names
 from aifactory.shell.client import KubernetesClient, configuration
+from cluster.direct import Direct
 from cluster.faulty import Proxy
 from cluster.keeper import KEEPER
 from cluster.machines import TYPES, node_class
@@ -77,7 +78,7 @@ def cluster(pytestconfig: pytest.Config) -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster) -> Kubectl:
     """`kubectl(*arguments, stdin=None, seconds=...)` on the session's cluster; returns the output."""
-    run = Kubectl(cluster.kubeconfig)
+    run = Direct(cluster.kubeconfig)
     run("apply", "--server-side", "--filename=-", stdin=yaml.safe_dump_all(KEEPER))
     return run
 

@@ -253,7 +253,8 @@ def delete_nodes(kubectl: Kubectl, selector: str) -> None:
 @contextmanager
 def a_namespace(kubectl: Kubectl, name: str) -> Iterator[str]:
     """A namespace in which pods can be created; it goes afterwards, with all that is in it."""
-    kubectl("create", "namespace", name)
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    kubectl("create", "--filename=-", stdin=json.dumps(body))
     try:
         wait_until(lambda: get(kubectl, "serviceaccounts", name), "the default service account exists")
         yield name

@@ -21,15 +21,19 @@ class Reader:
     """Reads from the cluster of a kubeconfig, as kubectl would."""
 
     def __init__(self, kubeconfig: Path) -> None:
-        self._api = Api(kubeconfig)
+        self.api = Api(kubeconfig)
         self._served: dict[str, _Served] = {}
 
     def get(self, kind: str, name: str, namespace: str, **selectors: str) -> Object:
         """One object, or without a name a list of them. Raises KubectlError."""
+        query = {key: value for key, value in selectors.items() if value}
+        return self._ask(self.path(kind, name, namespace), **query)
+
+    def path(self, kind: str, name: str, namespace: str) -> str:
+        """Where an object is, or without a name those of its kind. Raises KubectlError."""
         it = self._kind(kind)
         where = f"/namespaces/{namespace}" if namespace and it.namespaced else ""
-        query = {key: value for key, value in selectors.items() if value}
-        return self._ask(f"{it.root}{where}/{it.plural}" + (f"/{name}" if name else ""), **query)
+        return f"{it.root}{where}/{it.plural}" + (f"/{name}" if name else "")
 
     def _kind(self, kind: str) -> "_Served":
         if kind not in self._served:
@@ -46,15 +50,18 @@ class Reader:
         for name, root in groups.items():
             for it in self._ask(root)["resources"]:
                 plural = it["name"]
-                for word in (plural, f"{plural}.{name}", it["singularName"], *it.get("shortNames", ())):
+                if "/" in plural:  # a part of an object
+                    continue
+                words = (plural, it["kind"], it["singularName"], *it.get("shortNames", ()))
+                for word in (*words, *(f"{word}.{name}" for word in words)):
                     self._served.setdefault(word, _Served(root, plural, it["namespaced"]))
 
     def _ask(self, path: str, **query: str) -> Object:
         for left in reversed(range(TRIES)):
             try:
-                return self._api.get(path, **query)
+                return self.api.get(path, **query)
             except AnswerError as error:
-                raise KubectlError(f"GET {path}: {error}") from error
+                raise KubectlError(f"GET {path}: {error} ({error.reason})") from error
             except BROKEN as error:
                 if not left:
                     raise KubectlError(f"GET {path}: {error}") from error
@@ -62,9 +69,14 @@ class Reader:
 
 
 @cache
+def reader(kubeconfig: Path) -> Reader:
+    """What reads from the cluster of a kubeconfig."""
+    return Reader(kubeconfig)
+
+
 def _reader(kubectl: Kubectl) -> Reader:
     assert not kubectl.options, "it reads as the user of the kubeconfig, wherever it is told to"
-    return Reader(kubectl.kubeconfig)
+    return reader(kubectl.kubeconfig)
 
 
 def get(

@@ -48,7 +48,7 @@ async def judge(cluster: Cluster, crds: None) -> AsyncIterator[Judge]:
 
 async def test_each_neighbour_of_a_valid_object_is_judged_alike(judge: Judge) -> None:
     every = neighbours()
-    corpus = {name: as_json(every[name]) for name in list(every)[:: len(every) // sample(len(every))]}
+    corpus = {name: as_json(every[name]) for name in list(every)[:: round(len(every) / sample(len(every)))]}
     assert len(corpus) >= 300
     at_once = asyncio.Semaphore(8)
 

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from cluster.faulty import Asked, Instead, Proxy, status
 from cluster.operating import Start, apply, is_ready, pool
 from controlplane import Kubectl, wait_until
@@ -19,6 +21,7 @@ def pauses(log: str, says: str) -> list[float]:
     return [float(found) for found in re.findall(rf"{says}, again in ([\d.]+) s", log)]
 
 
+@pytest.mark.long
 def test_a_server_that_is_too_busy_to_be_read_is_left_alone_as_long_as_it_asks(
     proxy: Proxy, behind: Start, kubectl: Kubectl, site: str
 ) -> None:

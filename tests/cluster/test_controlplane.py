@@ -174,6 +174,7 @@ def test_the_audit_log_has_the_requests_of_the_tested_and_not_those_of_the_clust
     assert users.isdisjoint({"kube-scheduler", "kube-controller-manager", "kwok"})
 
 
+@pytest.mark.long
 def test_kwok_runs_beside_an_existing_cluster_that_lacks_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AIFACTORY_KUBECONFIG", raising=False)
     with open_cluster(FEATURES - {"kwok"}) as bare:
@@ -184,6 +185,7 @@ def test_kwok_runs_beside_an_existing_cluster_that_lacks_it(monkeypatch: pytest.
             controlplane.kubectl(cluster.kubeconfig, "wait", "node/gpu", "--for=condition=Ready")
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system ends children with their parent")
 @pytest.mark.parametrize(
     ("end", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)]

@@ -1,5 +1,7 @@
 """Decisions that never come to an end: they are cut off, and what cannot wait is decided all the same."""
 
+import pytest
+
 from cluster.operating import (
     FACTORIES,
     LEASE,
@@ -22,6 +24,7 @@ def cut_off(operator: Operator) -> float:
     return operator.metric("aifactory_errors_total", phase="decide")
 
 
+@pytest.mark.long
 def test_a_decision_that_takes_too_long_is_cut_off_and_the_next_one_does_what_is_forced(
     start: Start, kubectl: Kubectl, site: str
 ) -> None:

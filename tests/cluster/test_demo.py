@@ -34,6 +34,9 @@ class Played:
     lines: list[str]
 
 
+pytestmark = pytest.mark.long  # as `make demo`
+
+
 @pytest.fixture(scope="module")
 def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     folder, days = tmp_path_factory.mktemp("demo"), read_days()[DAYS]

@@ -104,6 +104,7 @@ def test_a_leader_that_was_frozen_writes_nothing_once_another_one_leads(
     assert first.metric("aifactory_writes_total", action="Order") == 0
 
 
+@pytest.mark.long
 def test_it_converges_from_wherever_it_is_killed(
     start: Start, kubectl: Kubectl, namespace: str, site: str
 ) -> None:

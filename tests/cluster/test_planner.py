@@ -36,6 +36,7 @@ def renewed(kubectl: Kubectl) -> datetime:
     return datetime.fromisoformat(lease["spec"]["renewTime"])
 
 
+@pytest.mark.long
 def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
     start: Start, kubectl: Kubectl, namespace: str
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_solver_that_hangs_holds_up_nothing_and_the_factory_says_so(
     assert "Traceback" not in operator.log.read_text()
 
 
+@pytest.mark.long
 def test_a_solver_that_needs_too_much_memory_fails_alone_and_the_factory_says_so(
     start: Start, kubectl: Kubectl, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

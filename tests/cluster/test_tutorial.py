@@ -162,7 +162,13 @@ def test_the_tutorial(alone: Reader) -> None:
     alone.check()
 
 
-@pytest.mark.parametrize("page", ON_ONE_CLUSTER, ids=lambda page: page.stem)
+PAGES = [
+    pytest.param(page, id=page.stem, marks=() if page.stem == "README" else pytest.mark.long)
+    for page in ON_ONE_CLUSTER
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_a_page(page: Path, reader: Reader) -> None:
     assert reader.follow(page) > 3
     assert len(reader.running) == 1

@@ -1,11 +1,11 @@
-"""The little of the Kubernetes API that a recorder needs: LISTs and watches, with nothing in between."""
+"""The little of the Kubernetes API that tests need: LISTs, watches and requests, with nothing in between."""
 
 import http.client
 import json
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import local
 from typing import Any
@@ -15,16 +15,18 @@ from kubernetes import client, config
 
 SECONDS = 30.0
 SILENT_SECONDS = 150.0  # without even a bookmark, of which there is one a minute: the connection is dead
+DONE = (200, 201, 202)
 BROKEN = (OSError, http.client.HTTPException, ValueError)
 """What a lost connection looks like, also one that is shut while somebody reads from it."""
 
 
 class AnswerError(Exception):
-    """The server refused, with this status."""
+    """The server refused, with this status and in these words; `reason` is the API's own word for why."""
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(f"{status}: {text}")
+    def __init__(self, status: int, text: str, reason: str = "") -> None:
+        super().__init__(text)
         self.status = status
+        self.reason = reason or str(status)
 
 
 class Api:
@@ -52,6 +54,23 @@ class Api:
         self._own.connection = connection
         return answer
 
+    def write(self, method: str, path: str, body: object = None, *headers: tuple[str, str]) -> dict[str, Any]:
+        """Make a request once, on a connection of its own: it is done or not, and never done twice.
+
+        Raises AnswerError, or one of BROKEN.
+        """
+        text = b"" if body is None else json.dumps(body).encode()
+        with closing(self._connect()) as connection:
+            connection.putrequest(method, path)
+            for name, value in (*self._headers.items(), *headers, ("Content-Length", str(len(text)))):
+                connection.putheader(name, value)
+            connection.endheaders(text)
+            response = connection.getresponse()
+            if response.status not in DONE:
+                raise refused(response)
+            answer: dict[str, Any] = json.loads(response.read())
+            return answer
+
     def stream(self, path: str, **query: str | int) -> "Stream":
         """GET an answer that comes line by line. Raises AnswerError, or one of BROKEN."""
         connection = self._connect()
@@ -68,11 +87,20 @@ class Api:
             connection.request("GET", f"{path}?{urlencode(query)}", headers=self._headers)
             response = connection.getresponse()
             if response.status != 200:
-                raise AnswerError(response.status, response.read(500).decode(errors="replace"))
+                raise refused(response)
         except BaseException:
             connection.close()
             raise
         return response
+
+
+def refused(response: http.client.HTTPResponse) -> AnswerError:
+    """What an answer says that is none: in the API server's words, or in those that stand there."""
+    text = response.read(100_000).decode(errors="replace")
+    with suppress(ValueError, KeyError, TypeError):
+        status = json.loads(text)
+        return AnswerError(response.status, status["message"], status.get("reason", ""))
+    return AnswerError(response.status, text[:500])
 
 
 class Stream:

@@ -22,7 +22,11 @@ BEDS: Final[dict[str, tuple[Bed, tuple[str, ...]]]] = {
 }
 
 
-@pytest.fixture(params=BEDS)
+@pytest.fixture(
+    params=[
+        pytest.param(name, marks=[pytest.mark.long] if needed else []) for name, (_, needed) in BEDS.items()
+    ]
+)
 def bed(request: pytest.FixtureRequest) -> Bed:
     """One driver's bed."""
     bed, needed = BEDS[request.param]

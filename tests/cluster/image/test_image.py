@@ -24,7 +24,7 @@ from controlplane import Kubectl, wait_until
 from image import Image, UnavailableError
 from image.sbom import write_sbom
 
-pytestmark = pytest.mark.timeout(1800)  # the first build takes minutes
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]  # the first build takes minutes
 
 LARGEST = 300_000_000  # bytes, unpacked
 
@@ -157,7 +157,6 @@ def normal(name: str) -> str:
     return re.sub("[-_.]+", "-", name).lower()
 
 
-@pytest.mark.long
 def test_two_builds_of_the_same_sources_are_equal(built: Image, pytestconfig: pytest.Config) -> None:
     again = image.build(shown_by(pytestconfig), again=True)
     assert again.layers == built.layers

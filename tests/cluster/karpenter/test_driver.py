@@ -20,6 +20,8 @@ from cluster.reading import read
 from cluster.shell.nodes import order
 from controlplane import Cluster, Kubectl
 
+pytestmark = pytest.mark.long
+
 LEADER = Mandate("leader-1", 3)
 
 

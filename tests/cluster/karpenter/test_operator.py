@@ -29,6 +29,8 @@ from cluster.reading import read
 from controlplane import Cluster, Kubectl, wait_until
 from recorder import History, Recorder
 
+pytestmark = pytest.mark.long
+
 NODE = 10_200  # watts of a node in the factories here
 
 

@@ -30,6 +30,8 @@ from cluster.manifests.base import (
 from cluster.manifests.test_kubelets import TAINT, kubelet
 from controlplane import Kubectl, wait_until
 
+pytestmark = pytest.mark.long
+
 UNREGISTERED = {"key": "karpenter.sh/unregistered", "effect": "NoExecute"}
 
 

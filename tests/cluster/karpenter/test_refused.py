@@ -2,11 +2,15 @@
 
 import json
 
+import pytest
+
 from cluster.karpenter.seeing import claims_in
 from cluster.machines import backend
 from cluster.operating import POOLS, Operator, apply, condition, factory, pool, settled
 from cluster.reading import read
 from controlplane import Kubectl, wait_until
+
+pytestmark = pytest.mark.long
 
 
 def test_what_karpenter_gives_up_is_asked_for_more_slowly_and_told(

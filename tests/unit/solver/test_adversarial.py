@@ -173,6 +173,7 @@ def test_ten_thousand_pools_alike() -> None:
     assert time.process_time() - start < 20
 
 
+@pytest.mark.long
 def test_ten_thousand_packed_pools_alike() -> None:
     plan, proof = answered(many(rows(50, 100), 10_000, 3, pack="hall", minimum=3), seconds=40)
     assert plan.new_units.sum() == 50 * 99

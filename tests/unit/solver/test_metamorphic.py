@@ -271,6 +271,7 @@ pickle.dump([[a.tolist() for a in vars(plan).values()] for plan in plans], sys.s
 """
 
 
+@pytest.mark.long
 def test_every_process_gives_the_same_plan() -> None:
     """Whatever order its sets and hashes have."""
     medium = build(first_plan("M", "many", 1)).problem
