@@ -114,7 +114,7 @@ def _asking(command: Command, stdin: str | None) -> list[Ask] | None:
         case ["delete", *both] if both and all("/" in word for word in both):
             pairs = [word.split("/") for word in both]
             return [partial(_deletes, kind, name) for kind, name in pairs]
-        case ["delete", kind, *names] if names and "/" not in kind:
+        case ["delete", kind, *names] if names and not {"/", ","} & set(kind):
             return [partial(_deletes, kind, name) for name in names]
     return None
 
