@@ -20,6 +20,7 @@ def crowd(kubectl: Kubectl, namespace: str) -> Iterator[str]:
         kubectl("delete", POOLS, "--all", f"--namespace={name}", "--wait=false")
 
 
+@pytest.mark.long
 def test_a_flood_of_wishes_that_cannot_be_served_holds_up_nobody_else(
     start: Start, kubectl: Kubectl, site: str, crowd: str
 ) -> None:

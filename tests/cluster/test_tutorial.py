@@ -156,6 +156,7 @@ def reader(regular: Reader, page: Path) -> Iterator[Reader]:
         kubectl("delete", "namespace", "research")  # which takes five seconds
 
 
+@pytest.mark.long
 def test_the_tutorial(alone: Reader) -> None:
     assert alone.follow(TUTORIAL) > 10
     assert len(alone.running) == 2
