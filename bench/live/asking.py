@@ -13,6 +13,7 @@ from cluster.operating import Operator, condition
 
 LONGEST: Final = 300.0  # seconds until something is given up
 LOOK: Final = 0.05  # seconds between two looks: as exact are all figures
+LOOK_AT_ALL: Final = 1.0  # likewise at a thousand objects, of which each look costs as much as a cycle
 Object = dict[str, Any]
 Sample = tuple[str, str, float]  # metric, unit, value
 
@@ -27,12 +28,15 @@ async def connected(kubeconfig: Path) -> AsyncIterator[KubernetesClient]:
         await client.close()
 
 
-async def until(true: Callable[[], Awaitable[object]], seconds: float = LONGEST) -> float:
-    """Wait until something is true; the seconds that it took. Raises TimeoutError."""
+async def until(true: Callable[[], Awaitable[object]], seconds: float = LONGEST, look: float = LOOK) -> float:
+    """Wait until something is true, looking every ``look`` seconds; the seconds that it took.
+
+    Raises TimeoutError.
+    """
     began = time.monotonic()
     async with asyncio.timeout(seconds):
         while not await true():  # noqa: ASYNC110 - it is another process's doing
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(look)
     return time.monotonic() - began
 
 

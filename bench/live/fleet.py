@@ -10,7 +10,16 @@ from typing import Final
 from aifactory.api import names
 from aifactory.backends.port import NODE
 from aifactory.shell.client import FACTORY, POOL, KubernetesClient
-from bench.live.asking import Object, Sample, connected, megabytes, placed, processor_seconds, until
+from bench.live.asking import (
+    LOOK_AT_ALL,
+    Object,
+    Sample,
+    connected,
+    megabytes,
+    placed,
+    processor_seconds,
+    until,
+)
 from cluster.operating import Operator, Start, condition, factory, pool
 
 SITES, POOLS, GPUS = 10, 1_000, 32  # four nodes a pool
@@ -61,9 +70,9 @@ async def _applied(client: KubernetesClient, operator: Operator) -> list[Sample]
         pools = await client.read_all(POOL, dict)
         return all(condition(it, kind).get("status") == "True" for it in pools)
 
-    await until(lambda: all_of("Placed"))
+    await until(lambda: all_of("Placed"), look=LOOK_AT_ALL)
     all_placed = time.monotonic()
-    await until(lambda: all_of("Ready"))
+    await until(lambda: all_of("Ready"), look=LOOK_AT_ALL)
     ready = time.monotonic()
     await at_rest(operator)
     written = sum(operator.metric("aifactory_writes_total", action=it) for it in ("StatusWrite", "Finalizer"))

@@ -20,6 +20,9 @@ rules:
     users: [kube-controller-manager, kube-scheduler, kwok, "system:apiserver"]
   - level: Metadata
 """
+# One process plays the kubelets of thousands of nodes. At the usual 40 s it would renew hundreds of Leases a
+# second, which is much of what an API server on two cores takes. Nodes are given up that much later.
+LEASE_SECONDS, GIVEN_UP_AFTER_SECONDS = 240, 300
 UNLIMITED = ("--kube-api-qps=5000", "--kube-api-burst=10000")
 
 
@@ -77,7 +80,11 @@ def apiserver(binary: Path, etcd_url: str, pki: Pki, audit: Path, log: Path) -> 
 
 def controller_manager(binary: Path, kubeconfig: Path, pki: Pki, log: Path) -> Process:
     """Return the controller manager."""
-    more = [f"--root-ca-file={pki.ca}", f"--service-account-private-key-file={pki.admin.key}"]
+    more = [
+        f"--root-ca-file={pki.ca}",
+        f"--service-account-private-key-file={pki.admin.key}",
+        f"--node-monitor-grace-period={GIVEN_UP_AFTER_SECONDS}s",
+    ]
     return _controller(binary, kubeconfig, pki, log, more)
 
 
@@ -116,7 +123,7 @@ def kwok(binary: Path, kubeconfig: Path, pki: Pki, log: Path, stages: Path) -> P
         f"--node-port={port}",
         f"--server-address=127.0.0.1:{port}",
         *_serving(pki.admin),
-        "--node-lease-duration-seconds=40",
+        f"--node-lease-duration-seconds={LEASE_SECONDS}",
     ]
     return Process(argv, log, _answers(f"https://127.0.0.1:{port}/healthz", pki.client_context()))
 

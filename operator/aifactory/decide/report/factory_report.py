@@ -4,23 +4,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from aifactory.api import names
 from aifactory.api.factory import AIFactory
 from aifactory.api.factory_status import FactoryPrinted
 from aifactory.api.quantity import show_power
-from aifactory.api.systems import systems_of
 from aifactory.decide.act.ledger import Ledger
 from aifactory.decide.act.ordered import Ordered
-from aifactory.decide.conditions import Said, Verdict, conditions
+from aifactory.decide.conditions import Verdict, conditions
 from aifactory.decide.model.case import Case
 from aifactory.decide.model.energy import energy_status
 from aifactory.decide.model.fleet import State, Unit, out_of_use
-from aifactory.decide.model.layout import smallest_unit
 from aifactory.decide.model.plan import SLOW_START, FactoryPrices, Placing, StatusWrite
 from aifactory.decide.model.world import Failure, PoolKey
-from aifactory.decide.phrases import counted, cut, listed, tally
+from aifactory.decide.phrases import counted, cut, tally
 from aifactory.decide.place.assign import Assignment
 from aifactory.decide.report import refused
+from aifactory.decide.report.blockers import Site, blocker
 from aifactory.decide.report.held_up import FINAL, hindrance
 from aifactory.decide.report.prices import prices_status
 from aifactory.decide.report.unplaced import unplaced
@@ -136,13 +134,11 @@ def _verdicts(
     within = _within_limits(case, factory, ledger, going, now)
     hindered = hindrance(case, going, now)
     overdue = hindered is not None and hindered[0] in FINAL
-    blockers = _blockers(case, factory, units)
-    if hindered and overdue:
-        blockers.append(hindered)
-    if failure is not None:
-        blockers.append(refused.reason(failure))
-    if blockers:
-        ready = Verdict("Ready", False, *blockers[0])
+    blocked = blocker(Site(case, factory, units)) or (hindered if overdue else None)
+    if blocked is None and failure is not None:
+        blocked = refused.reason(failure)
+    if blocked is not None:
+        ready = Verdict("Ready", False, *blocked)
     elif within.status:
         paused = Verdict("Ready", True, "Paused", "Planned and reported; nothing is done while it is paused.")
         planned = Verdict("Ready", True, "AsPlanned", "Everything here is as planned.")
@@ -187,95 +183,3 @@ def _within_limits(
     if going:
         return Verdict("WithinLimits", False, "Shedding", f"{message}; units are being released.")
     return Verdict("WithinLimits", False, "OverLimit", f"{message}; nothing is left there to shed.")
-
-
-def _blockers(case: Case, factory: AIFactory, units: list[Unit]) -> list[Said]:
-    """Everything that needs somebody's action."""
-    name, layout = factory.metadata.name, case.layouts[factory.metadata.name]
-    found: list[Said] = []
-    if case.world.resources_going:
-        found.append(
-            Said("ResourcesGoing", "Our own resource definitions are being deleted: nothing is changed.")
-        )
-    missing = [case.world.not_installed.get(kind, "") for kind in factory.spec.backend.given()]
-    if any(missing):
-        found.append(Said("BackendNotInstalled", f"{missing[0]} Nothing is changed here."))
-    elif name in case.world.unknown:
-        found.append(
-            Said("Unknown", "The backend cannot be listed: nothing is changed, power counts as last seen.")
-        )
-    if not set(factory.spec.backend.given()) <= case.world.backends:
-        given = ", ".join(factory.spec.backend.given())
-        found.append(
-            Said(
-                "BackendNotSupported",
-                f"This version cannot drive {given}, only {', '.join(sorted(case.world.backends))}.",
-            )
-        )
-    if factory.metadata.deletion_timestamp is not None and units:
-        found.append(
-            Said(
-                "Deleting",
-                f"Still here: {counted(len(units), 'unit')}; set spec.drain: true to empty the factory.",
-            )
-        )
-    systems = systems_of(factory.spec.systems)
-    unknown = sorted({racks.system for racks in factory.spec.racks if racks.system not in systems})
-    if unknown:
-        found.append(Said("UnknownSystem", f"No such system: {listed(unknown)}. Define it in spec.systems."))
-    limited = [it.domain for it in factory.spec.power.limits]
-    nowhere = {
-        "spec.power.limits": [path for path in limited if names.canonical(path) not in layout.by_path],
-        "out of service": [it for it in factory.spec.closed if names.canonical(it) not in layout.by_path],
-    }
-    if parts := [f"{field}: {listed(paths)}" for field, paths in nowhere.items() if paths]:
-        allowed = "allowed are instances of a domain; all else is followed."
-        found.append(Said("UnknownInstance", f"Found {'; '.join(parts)}; {allowed}"))
-    quota, smallest = layout.instances[0].limit, smallest_unit(layout)
-    if 0 < quota < smallest:
-        found.append(
-            Said(
-                "QuotaTooSmall",
-                f"The quota carries {quota} W of IT power, and the smallest unit draws {smallest} W: nothing "
-                "can stand here. 100M is 100 MW; 0 is an outage.",
-            )
-        )
-    strays = sorted(node.name for node in case.fleet.strays if node.factory == name and not node.stranger)
-    if strays:
-        found.append(Said("Stray", f"Nodes with our labels in no slot of ours: {listed(strays)}."))
-    lost = sorted({str(u.pool) for u in units if u.state is State.HELD and u.pool is not None})
-    if lost:
-        found.append(
-            Said(
-                "PoolsLost",
-                "Units stand for pools that went with their resource definition; apply them again: "
-                f"{listed(lost)}.",
-                f"Units stand for {counted(len(lost), 'pool')} that went with their resource definition.",
-            )
-        )
-    taken = sorted(node.name for node in case.fleet.strays if node.factory == name and node.stranger)
-    if taken:
-        found.append(
-            Said(
-                "NameTaken",
-                "Nodes that are not ours have the names of slots here, which are not used and count their "
-                f"power: {listed(taken)}.",
-            )
-        )
-    gone = [
-        u
-        for u in units
-        if u.state is State.STANDING
-        and not layout.offers(u.slot.path, u.slot.system, u.slot.rack, u.slot.slot)
-    ]
-    if gone:
-        where = sorted({f"{u.slot.path or name} ({u.slot.system}) of {u.pool}" for u in gone})
-        lacks = f"The spec has no rack for {counted(len(gone), 'unit')} here"
-        found.append(
-            Said(
-                "InTheWay",
-                f"{lacks}: {listed(where)}.",
-                f"{lacks}.",
-            )
-        )
-    return found
