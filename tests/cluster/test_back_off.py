@@ -38,6 +38,7 @@ def test_a_server_that_is_too_busy_to_be_read_is_left_alone_as_long_as_it_asks(
     wait_until(lambda: is_ready(kubectl, "llm", site), "and goes on")
 
 
+@pytest.mark.long
 def test_a_server_that_answers_no_write_is_left_alone_longer_each_time(
     proxy: Proxy, behind: Start, kubectl: Kubectl, site: str
 ) -> None:

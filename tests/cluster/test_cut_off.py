@@ -49,6 +49,7 @@ def test_a_decision_that_takes_too_long_is_cut_off_and_the_next_one_does_what_is
     assert operator.health() == {"loop": "in time", "leader": True}
 
 
+@pytest.mark.long
 def test_an_operator_whose_decision_hangs_for_good_ends_so_that_another_one_can_lead(
     start: Start, kubectl: Kubectl, site: str
 ) -> None:

@@ -5,6 +5,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from aifactory.api import names
 from cluster.faulty import Proxy
 from cluster.operating import (
@@ -88,6 +90,7 @@ def test_a_container_that_is_restarted_leads_before_its_lease_has_run_out(
 # One that was killed when all was done and not all was said
 
 
+@pytest.mark.long
 def test_whoever_is_killed_before_it_says_why_pools_wait_is_followed_by_one_that_says_it(
     proxy: Proxy, behind: Start, kubectl: Kubectl, site: str
 ) -> None:

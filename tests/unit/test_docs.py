@@ -59,6 +59,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", ON_PAPER, ids=lambda page: page.stem)
 def test_commands_that_need_no_cluster_print_what_the_page_says(page: Path, folder: Path) -> None:
     for block in ON_PAPER[page]:

@@ -48,7 +48,6 @@ def test_instances_of_arrays_are_well_formed_and_hard(scale: str, seed: int) -> 
 # The program
 
 
-@pytest.mark.long
 def test_the_command_checks_and_measures_and_writes_nothing_unasked() -> None:
     written = main.FILE.exists() and main.FILE.stat().st_mtime
     done = subprocess.run(
@@ -65,7 +64,6 @@ def test_the_command_checks_and_measures_and_writes_nothing_unasked() -> None:
     assert (main.FILE.exists() and main.FILE.stat().st_mtime) == written
 
 
-@pytest.mark.long
 def test_the_command_needs_nothing_but_numpy() -> None:
     """With no highspy, array_api_compat, kubernetes, pydantic or the like: no package but NumPy is found."""
     lone = f"""
@@ -109,7 +107,6 @@ def test_what_is_asked_for_and_missing_is_said() -> None:
 
 
 @needs_gxx
-@pytest.mark.long
 def test_on_a_device_all_versions_are_checked_and_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -28,7 +28,6 @@ def same(one: Problem, other: Problem) -> bool:
     return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in pairs)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(("scale", "seed"), MANY[: sample(6)])
 @pytest.mark.parametrize("profile", PROFILES)
 def test_an_instance_keeps_its_claims(scale: str, seed: int, profile: str) -> None:
@@ -97,7 +96,6 @@ def test_an_instance_is_the_same_from_its_manifests(standing: bool, tmp_path: Pa
     assert same(build(world_of(read([file]))).problem, build(world).problem)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scale", ["S", "M"])
 def test_a_running_fleet_stands_as_it_may_and_others_wait(scale: str) -> None:
     problem = build(running_fleet(scale, "many", 1)).problem

@@ -64,7 +64,6 @@ def test_time_goes_to_the_part_that_spends_it() -> None:
     assert shares["linear program (HiGHS' simplex)"] > 0.8
 
 
-@pytest.mark.long
 def test_runs_of_the_engine_are_told_apart() -> None:
     found = dict(measured("S"))
     solving = found["solve, a first plan"]

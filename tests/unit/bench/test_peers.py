@@ -29,7 +29,6 @@ def broken(problem: Problem, plan: Solution) -> set[str]:
     return {line.split(":")[0] for line in violations(problem, plan)} - WAITING
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("method", OWN)
 @pytest.mark.parametrize("scale", ["S", "M"])
 def test_a_first_plan_of_a_peer_breaks_no_rule(method: str, scale: str) -> None:
@@ -73,7 +72,6 @@ def test_greedy_keeps_what_stands_under_a_lowered_limit_highest_first() -> None:
     assert (plan.new_pool.tolist(), plan.new_units.tolist()) == ([1], [2])  # where b has room
 
 
-@pytest.mark.long
 def test_pop_gives_each_part_its_own_and_loses_no_pool_that_stands_in_one() -> None:
     problem = build(running_fleet("M", "classes", 1)).problem
     one, again = (partitioned(problem, 4, solve) for _ in range(2))

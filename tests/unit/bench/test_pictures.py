@@ -33,7 +33,6 @@ def test_a_picture_is_small_and_names_no_date_nor_colour_of_the_page(file: Path)
     assert not re.search(r'id="patch_1">\s*<path[^>]*fill: #', text), "the page shows through"
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", pictures.PICTURES)
 def test_a_picture_is_drawn_from_runs_of_the_solver(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

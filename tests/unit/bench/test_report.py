@@ -74,7 +74,6 @@ def test_where_all_have_one_priority_the_other_bands_are_empty() -> None:
     assert found["bound_by_band"][1:] == found["served_by_band"][1:] == (0, 0, 0, 0)
 
 
-@pytest.mark.long
 def test_the_command_line_measures_in_processes_of_their_own() -> None:
     words = ("--scale", "S", "--seeds", "1", "--methods", "greedy-keep,pop", "--profile", "many")
     done = subprocess.run(

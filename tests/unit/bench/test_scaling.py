@@ -61,7 +61,6 @@ def test_what_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "scaling.svg").stat().st_size > 1000
 
 
-@pytest.mark.long
 def test_own_lists_leave_nothing_to_merge() -> None:
     shared, own = (scaling.made(2_000, 1_000, own_lists=lists) for lists in (False, True))
     validate(own)
@@ -72,7 +71,6 @@ def test_own_lists_leave_nothing_to_merge() -> None:
     assert many.count > 0.95 * able
 
 
-@pytest.mark.long
 def test_a_point_is_measured_in_processes_of_its_own(tmp_path: Path) -> None:
     row = scaling._point("diagonal", 1_000, 100, tmp_path / "problem", 60.0)
     assert (row["racks"], row["pools"], row["factories"]) == (1_000, 100, 7)
