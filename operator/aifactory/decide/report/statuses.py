@@ -21,7 +21,8 @@ from aifactory.decide.report.events import release_events, transitions
 from aifactory.decide.report.explained import More, Reasons, explained
 from aifactory.decide.report.factory_report import factory_status
 from aifactory.decide.report.placings import placings
-from aifactory.decide.report.pool_report import pool_facts, pool_status
+from aifactory.decide.report.pool_facts import pool_facts
+from aifactory.decide.report.pool_report import pool_status
 from aifactory.decide.report.prices import factory_prices
 from aifactory.decide.report.reasons import Why, planning, said_before
 from aifactory_solver import digest
