@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 import yaml
 
 from aifactory.cli.documents import Loader, as_json
-from cluster.reading import reader
+from cluster.reading import patiently, reader
 from controlplane import Kubectl, KubectlError, wait_until
 from controlplane.waiting import PATIENCE
 from recorder.client import BROKEN, AnswerError
@@ -50,7 +50,8 @@ class Direct(Kubectl):
             try:
                 printed += ask(server)
             except AnswerError as error:
-                refused.append(f"Error from server ({error.reason}): {error}")
+                why = f" ({error.reason})" if error.reason else ""
+                refused.append(f"Error from server{why}: {error}")
             except (KubectlError, *BROKEN) as error:
                 refused.append(str(error))
         if refused:
@@ -104,7 +105,7 @@ def _asking(command: Command, stdin: str | None) -> list[Ask] | None:
     match command.words:
         case ["create" | "delete" as verb] if raw := command.option("raw"):
             method, body = ("POST" if verb == "create" else "DELETE"), json.loads(stdin) if stdin else None
-            return [lambda server: json.dumps(server.ask(method, raw, body))]
+            return [lambda server: json.dumps(server.once(method, raw, body))]
         case ["apply"] if not command.option("server-side"):
             return None
         case ["create" | "apply" | "patch" | "delete" as verb] if command.option("filename"):
@@ -133,7 +134,10 @@ def _of(verb: str, obj: Object, server: "_Server") -> str:
 
 
 def _objects(text: str) -> Iterator[Object]:
-    documents = [json.loads(text)] if text.startswith("{") else yaml.load_all(text, Loader)
+    try:  # to read it as YAML takes many times as long
+        documents = iter([json.loads(text)])
+    except ValueError:
+        documents = yaml.load_all(text, Loader)
     for document in documents:
         if document:
             yield as_json(document)
@@ -218,9 +222,11 @@ class _Server:
     def ask(
         self, method: str, path: str, body: Object | None, kind: str = "application/json", **query: str
     ) -> Object:
+        """Make a request as whoever asks, until it is taken or refused."""
+        return patiently(lambda: self.once(method, f"{path}?{urlencode(query)}", body, kind))
+
+    def once(self, method: str, path: str, body: Object | None, kind: str = "application/json") -> Object:
         """Make a request as whoever asks."""
-        if query:
-            path += f"?{urlencode(query)}"
         return self._reader.api.write(method, path, body, ("Content-Type", kind), *self._who())
 
     def _who(self) -> Iterator[tuple[str, str]]:

@@ -1,13 +1,18 @@
 """Looks at objects without kubectl: to start it for each look, ten times a second, takes a processor."""
 
+import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from controlplane import Kubectl, KubectlError
+from controlplane.waiting import PATIENCE
 from recorder.client import BROKEN, AnswerError, Api
 
 Object = dict[str, Any]
+T = TypeVar("T")
+TOO_MANY: Final = 429
 TRIES: Final = 2  # a connection that was kept may have been closed meanwhile
 
 
@@ -59,13 +64,28 @@ class Reader:
     def _ask(self, path: str, **query: str) -> Object:
         for left in reversed(range(TRIES)):
             try:
-                return self.api.get(path, **query)
+                return patiently(lambda: self.api.get(path, **query))
             except AnswerError as error:
-                raise KubectlError(f"GET {path}: {error} ({error.reason})") from error
+                raise KubectlError(f"GET {path}: {error} ({error.reason or error.status})") from error
             except BROKEN as error:
                 if not left:
                     raise KubectlError(f"GET {path}: {error}") from error
         raise AssertionError
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """What is answered, as kubectl has it: a server that has only just begun asks to be asked again.
+
+    Raises what `ask` does, once that has gone on for too long.
+    """
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except AnswerError as error:
+            if error.status != TOO_MANY or error.after is None or time.monotonic() > until:
+                raise
+            time.sleep(error.after)
 
 
 @cache

@@ -21,12 +21,16 @@ BROKEN = (OSError, http.client.HTTPException, ValueError)
 
 
 class AnswerError(Exception):
-    """The server refused, with this status and in these words; `reason` is the API's own word for why."""
+    """The server refused, with this status and in these words.
 
-    def __init__(self, status: int, text: str, reason: str = "") -> None:
+    `reason` is the API's own word for why; in `after` seconds it wants to be asked again, if at all.
+    """
+
+    def __init__(self, status: int, text: str, reason: str = "", after: float | None = None) -> None:
         super().__init__(text)
         self.status = status
-        self.reason = reason or str(status)
+        self.reason = reason
+        self.after = after
 
 
 class Api:
@@ -97,10 +101,12 @@ class Api:
 def refused(response: http.client.HTTPResponse) -> AnswerError:
     """What an answer says that is none: in the API server's words, or in those that stand there."""
     text = response.read(100_000).decode(errors="replace")
+    said = response.headers.get("Retry-After", "")
+    after = float(said) if said.isdigit() else None
     with suppress(ValueError, KeyError, TypeError):
         status = json.loads(text)
-        return AnswerError(response.status, status["message"], status.get("reason", ""))
-    return AnswerError(response.status, text[:500])
+        return AnswerError(response.status, status["message"], status.get("reason", ""), after)
+    return AnswerError(response.status, text[:500], after=after)
 
 
 class Stream:
