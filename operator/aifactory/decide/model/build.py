@@ -49,7 +49,10 @@ class _Builder:
                 unlimited = (Instance("", "", "", -1, _UNLIMITED),)
                 self.layouts[refused.name] = Layout(refused.name, unlimited, (), {"": 0})
         self.fleet = units_of(world, self.layouts, self.locked, called_off)
-        self.shut: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)  # by a rack group's place
+        self.by_group: dict[tuple[str, str, str], list[Unit]] = defaultdict(list)  # by a rack group's place
+        for unit in self.fleet.units:
+            self.by_group[unit.slot[:3]].append(unit)
+        self.shut: dict[tuple[str, str, str], list[Slot]] = defaultdict(list)  # likewise
         alone = [failure.slot for failure in world.failures if failure.slot]
         for slot in (*alone, *(slot for stray in self.fleet.strays for slot in stray.slots)):
             self.shut[slot.factory, slot.path, slot.system].append(slot)
@@ -177,7 +180,7 @@ class _Builder:
         """The group's slots that no stray, held, fixed or differently shaped unit sits in."""
         path = self.layouts[factory].instances[group.instance].path
         blocked = set[tuple[int, int]]()
-        for unit in self._in_group(factory, path, group.system.name):
+        for unit in self.by_group.get((factory, path, group.system.name), ()):
             alike = (unit.slot.slot == 0) == (group.system.unit == "Rack")
             if not alike:
                 blocked |= {(unit.slot.rack, slot) for slot in range(group.nodes_per_rack + 1)}
@@ -186,13 +189,6 @@ class _Builder:
         for slot in self.shut.get((factory, path, group.system.name), ()):
             blocked |= {(slot.rack, slot.slot), (slot.rack, 0)}
         return group.slots.without(blocked)
-
-    def _in_group(self, factory: str, path: str, system: str) -> list[Unit]:
-        if not hasattr(self, "_by_group"):
-            self._by_group: dict[tuple[str, str, str], list[Unit]] = defaultdict(list)
-            for unit in self.fleet.units:
-                self._by_group[unit.slot.factory, unit.slot.path, unit.slot.system].append(unit)
-        return self._by_group.get((factory, path, system), [])
 
     def _is_fixed(self, unit: Unit) -> bool:
         """Load that nobody can plan with: not a pool's that is known, or where nothing may be changed."""
@@ -244,19 +240,21 @@ class _Builder:
     def _units(self) -> None:
         self.cell_leaving: dict[int, int] = defaultdict(int)
         self.ghost_units: dict[int, int] = defaultdict(int)
-        for unit in self.fleet.units:
-            layout = self.layouts[unit.slot.factory]
-            domain = self.first_domain[unit.slot.factory] + layout.nearest(unit.slot.path)
-            if self._is_fixed(unit):
-                self.fixed[domain] += unit.watts
-            elif unit.state is State.LEAVING:
-                self.leaving[domain] += unit.watts
-                cell = self._home(unit, layout)
-                if cell is not None:
-                    self.cell_leaving[cell] += 1
-                    self.home[unit.slot] = cell
-            else:
-                self._stands(unit, layout)
+        for (factory, path, _), units in self.by_group.items():
+            layout = self.layouts[factory]
+            domain = self.first_domain[factory] + layout.nearest(path)
+            leave = self._leaves(factory, layout, path)
+            for unit in units:
+                if self._is_fixed(unit):
+                    self.fixed[domain] += unit.watts
+                elif unit.state is State.LEAVING:
+                    self.leaving[domain] += unit.watts
+                    cell = self._home(unit, layout)
+                    if cell is not None:
+                        self.cell_leaving[cell] += 1
+                        self.home[unit.slot] = cell
+                else:
+                    self._stands(unit, layout, leave=leave)
         for stray in self.fleet.strays:
             layout = self.layouts[stray.factory]
             self.fixed[self.first_domain[stray.factory] + layout.nearest(stray.path)] += stray.watts
@@ -271,18 +269,19 @@ class _Builder:
             return None
         return cell if self.cells[cell].gpus == unit.gpus else None
 
-    def _stands(self, unit: Unit, layout: Layout) -> None:
+    def _leaves(self, factory: str, layout: Layout, path: str) -> bool:
+        """Whether what stands there has to go: the factory drains, or the domain is out of service."""
+        if factory not in self.factories:
+            return False
+        return self.factories[factory].spec.drain or layout.instances[layout.nearest(path)].out_of_service
+
+    def _stands(self, unit: Unit, layout: Layout, *, leave: bool) -> None:
         if unit.pool is None:
             return
-        factory = unit.slot.factory
         cell = self._home(unit, layout)
         if cell is None:
             cell = self._ghost(unit, layout)
-        locked = factory in self.locked
-        spec = self.factories[factory].spec if factory in self.factories else None
-        leave = spec is not None and (
-            spec.drain or layout.instances[layout.nearest(unit.slot.path)].out_of_service
-        )
+        locked = unit.slot.factory in self.locked
         self.rows[self.index[unit.pool], cell, unit.watts, locked, leave].append(unit)
 
     def _ghost(self, unit: Unit, layout: Layout) -> int:

@@ -2,17 +2,20 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from itertools import chain, count, islice
+from operator import attrgetter
 
 from aifactory.api import names
 from aifactory.decide.model.layout import Layout
 from aifactory.decide.model.named import slot_named
 from aifactory.decide.model.plan import Cause
-from aifactory.decide.model.world import Node, PoolKey, Slot, World, key_of
+from aifactory.decide.model.world import Claim, Node, PoolKey, Slot, World, key_of
+
+_AS_TUPLE = attrgetter(*(field.name for field in fields(Claim)))  # compared many times faster
 
 
 class State(Enum):
@@ -278,7 +281,7 @@ def _unit(
         nodes=nodes,
         size=first.unit_nodes,
         gpus=first.unit_gpus,
-        watts=max(*(stamp.unit_watts for stamp in stamps), 1, _current_watts(layout, slot)),
+        watts=max(*(stamp.unit_watts for stamp in stamps), 1, _current_watts(layout, slot.path, slot.system)),
         fabric=first.fabric,
         placed_under=min(stamp.placed_under for stamp in stamps),
         out_of_service=out_of_service,
@@ -291,46 +294,49 @@ def _claimed(
     """Units of which only a status tells, in the lowest slots that are free."""
     units = []
     places: dict[tuple[str, str, str, bool], Iterator[Slot]] = {}
-    owned = sorted(claim for claim in world.claims if claim.pool is not None)
+    owned = sorted((claim for claim in world.claims if claim.pool is not None), key=_AS_TUPLE)
     for claim in (*owned, *(claim for claim in world.claims if claim.pool is None)):
         layout = layouts.get(claim.factory)
         if layout is None or not claim.units:
             continue
-        path = names.canonical(claim.domain)
+        path, fabric = names.canonical(claim.domain), names.canonical(claim.fabric)
         size, gpus = claim.nodes // claim.units, claim.gpus // claim.units
-        group = layout.by_slot.get((path, claim.system))
-        offered = layout.groups[group].slots if group is not None else ()
-        beyond = ((rack, int(size == 1)) for rack in count(1_000_000))  # racks that the spec has not
-        ready = claim.ready_gpus
+        watts = max(-(-claim.watts // claim.units), 1, _current_watts(layout, path, claim.system))
+        leaves = claim.leaving or claim.pool in going
+        stands = State.HELD if claim.pool is None else State.STANDING
+        state = State.LEAVING if leaves else stands
         place = (claim.factory, path, claim.system, size == 1)
         if place not in places:
-            places[place] = (Slot(*place[:3], *rack_and_slot) for rack_and_slot in chain(offered, beyond))
-        for slot in islice((slot for slot in places[place] if slot not in taken), claim.units):
+            group = layout.by_slot.get((path, claim.system))
+            offered = layout.groups[group].slots if group is not None else ()
+            beyond = ((rack, int(size == 1)) for rack in count(1_000_000))  # racks that the spec has not
+            every = (Slot(*place[:3], *rack_and_slot) for rack_and_slot in chain(offered, beyond))
+            places[place] = (slot for slot in every if slot not in taken)
+        ready = claim.ready_gpus
+        for slot in islice(places[place], claim.units):
             taken.add(slot)
-            watts = max(-(-claim.watts // claim.units), 1, _current_watts(layout, slot))
-            leaves = claim.leaving or claim.pool in going
-            stands = State.HELD if claim.pool is None else State.STANDING
+            ready_here = gpus if ready > gpus else ready
             units.append(
                 Unit(
                     slot=slot,
                     pool=claim.pool,
-                    state=State.LEAVING if leaves else stands,
+                    state=state,
                     nodes=(),
                     size=size,
                     gpus=gpus,
                     watts=watts,
-                    fabric=names.canonical(claim.fabric),
+                    fabric=fabric,
                     placed_under=claim.placed_under,
                     out_of_service=False,
-                    claimed_ready=min(ready, gpus),
+                    claimed_ready=ready_here,
                 )
             )
-            ready -= min(ready, gpus)
+            ready -= ready_here
     return units
 
 
-def _current_watts(layout: Layout, slot: Slot) -> int:
+def _current_watts(layout: Layout, path: str, system: str) -> int:
     """What the spec says now of a unit in this place; 0 where its system or domain is gone."""
-    if slot.path not in layout.by_path:
+    if path not in layout.by_path:
         return 0
-    return layout.unit_watts.get(slot.system) or 0
+    return layout.unit_watts.get(system) or 0

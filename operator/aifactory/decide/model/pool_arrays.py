@@ -14,6 +14,7 @@ from aifactory.decide.model.layout import Layout
 from aifactory.decide.model.plan import Cause
 from aifactory.decide.model.standing import allows, misplaced, place_of
 from aifactory.decide.model.world import PoolKey, key_of
+from aifactory.decide.once import once
 from aifactory_solver import Topology
 from aifactory_solver.problem import Bools, Ints
 
@@ -54,7 +55,11 @@ def place_arrays(
     for i, (name, _) in enumerate(systems):
         by_name[name].append(i)
     shapes = [_topology(pool, levels) for pool in pools]
-    allowed = [[f in factories and allows(pool, factories[f]) for f in layouts] for pool in pools]
+    alike: dict[str, list[bool]] = {}  # many pools ask for the same places
+    for pool in pools:
+        if (said := _says_where(pool)) not in alike:
+            alike[said] = [f in factories and allows(pool, factories[f]) for f in layouts]
+    allowed = [[*alike[_says_where(pool)]] for pool in pools]
     if closed:
         shut = ((p, f) for p, pool in enumerate(pools) for f in layouts if (key_of(pool), f) in closed)
         for p, name in shut:
@@ -111,6 +116,12 @@ def standing_arrays(
         "uprooted": bools(bool(units) for units in released),
         "displaced": ints(sum(unit.cause in _FORCED for unit in units) for units in released),
     }
+
+
+@once
+def _says_where(pool: GPUPool) -> str:
+    """What a pool's spec says of its factories."""
+    return pool.spec.factories.model_dump_json()
 
 
 def _suits(pool: GPUPool, cell: Cell) -> bool:

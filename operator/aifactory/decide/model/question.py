@@ -40,7 +40,7 @@ def question(
         frozenset(stray.name for stray in fleet.strays),
         frozenset(unit.slot for unit in units if unit.out_of_service or unit.state is State.HELD),
         frozenset(failure.slot for failure in world.failures if failure.slot),
-        frozenset(unit.slot for unit in units if any(node.spared for node in unit.nodes)),
+        frozenset(unit.slot for unit in units if unit.nodes and any(node.spared for node in unit.nodes)),
     )
 
 

@@ -12,6 +12,7 @@ from aifactory.api.catalogue import MOST_EACH
 from aifactory.api.factory import AIFactory
 from aifactory.api.meta import ObjectMeta
 from aifactory.api.pool import GPUPool
+from aifactory.decide.once import once
 
 MOST_WATTS: Final = 2 * 10**12  # of a unit: the most that maxWatts may say, with 100 % overhead
 _MOST: Final = 10**6  # racks and slots: far above any
@@ -264,6 +265,7 @@ class World:
     pools_since: datetime | None = None  # when the CRD of pools was made
 
 
+@once
 def key_of(pool: GPUPool) -> PoolKey:
     """The key of a pool object."""
     return PoolKey(pool.metadata.namespace or "default", pool.metadata.name)

@@ -49,7 +49,7 @@ def assign(case: Case, solution: Solution, now: datetime) -> Assignment:
     for r, units in enumerate(case.rows):
         pool = key_of(case.pools[int(case.problem.row_pool[r])])
         gone = len(units) - int(solution.kept[r])
-        ordered = by_worth(units)
+        ordered = by_worth(units) if gone else units
         go[pool] += ordered[:gone]
         stay[pool] += ordered[gone:]
     new: dict[PoolKey, list[tuple[int, int]]] = defaultdict(list)
