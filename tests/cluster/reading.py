@@ -1,18 +1,17 @@
 """Looks at objects without kubectl: to start it for each look, ten times a second, takes a processor."""
 
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
-from controlplane import Kubectl, KubectlError
-from controlplane.waiting import PATIENCE
+from controlplane import Kubectl, KubectlError, wait_until
 from recorder.client import BROKEN, AnswerError, Api
 
 Object = dict[str, Any]
 T = TypeVar("T")
 TOO_MANY: Final = 429
+AGAIN: Final = 0.5  # seconds until a server that wants that is asked again
 TRIES: Final = 2  # a connection that was kept may have been closed meanwhile
 
 
@@ -74,18 +73,21 @@ class Reader:
 
 
 def patiently(ask: Callable[[], T]) -> T:
-    """What is answered, as kubectl has it: a server that has only just begun asks to be asked again.
+    """What is answered, as kubectl has it: a server that has only just begun wants to be asked again.
 
-    Raises what `ask` does, once that has gone on for too long.
+    Raises what `ask` does otherwise, and TimeoutError.
     """
-    until = time.monotonic() + PATIENCE
-    while True:
+
+    def answered() -> list[T]:
         try:
-            return ask()
+            return [ask()]
         except AnswerError as error:
-            if error.status != TOO_MANY or error.after is None or time.monotonic() > until:
+            if error.status != TOO_MANY or error.after is None:
                 raise
-            time.sleep(error.after)
+            return []
+
+    (answer,) = wait_until(answered, "the server no longer wants to be asked again", poll=AGAIN)
+    return answer
 
 
 @cache
