@@ -13,21 +13,21 @@ LONG = 60.0  # seconds that it never takes
 
 def test_an_answer_that_nobody_hears_any_more_ends_it_without_a_word() -> None:
     call = pickle.dumps((len, ("nobody",)))
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "aifactory.shell.worker", str(MEMORY)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        assert process.stderr
-        try:
-            process.stdout.close()
-            process.stdin.write(LENGTH.pack(len(call)) + call)
-            process.stdin.flush()
-            assert process.wait(LONG) == 0
-            assert process.stderr.read() == b""
-        finally:
-            process.kill()
+    calls, asks = os.pipe()  # which stays open: what ends it is its answer
+    hears, answers = os.pipe()
+    os.close(hears)
+    try:
+        os.write(asks, LENGTH.pack(len(call)) + call)
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "aifactory.shell.worker", str(MEMORY)],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            stdin=calls,
+            stdout=answers,
+            stderr=subprocess.PIPE,
+            timeout=LONG,
+            check=False,
+        )
+    finally:
+        for end in (calls, asks, answers):
+            os.close(end)
+    assert (done.returncode, done.stderr) == (0, b"")
