@@ -10,6 +10,9 @@ from random import Random
 import pytest
 import yaml
 
+from aifactory.api.reading import parse_factory, parse_pool
+from aifactory.decide.model.layout import lay_out
+from aifactory.decide.model.standing import allows
 from attack.killed import killed_sometimes
 from attack.profiles import SAMPLED
 from attack.size import SEED, STEPS
@@ -17,7 +20,7 @@ from attack.stage import Show, Stage
 from attack.standing import scribbled_sometimes
 from attack.story import SHORT
 from attack.troubled import troubled
-from attack.walk import LENGTH, Walk, shrunk, walks
+from attack.walk import LENGTH, Walk, seed, shrunk, walks
 
 KEPT = sorted((Path(__file__).parent / "walks").glob("*.yaml"))
 SCRIBBLES = 3
@@ -41,6 +44,17 @@ def test_a_story_comes_to_its_end_in_trouble_that_is_drawn(stage: Stage, tenant:
 
 def test_walks_that_are_drawn(stage: Stage, tenant: str, show: Show) -> None:
     walks(stage, tenant, SEED, STEPS // LENGTH, print, shrinks=False)
+
+
+def test_the_seed_has_room_in_each_row_for_all_that_may_stand_there() -> None:
+    fleet = seed("tenant")
+    pools = [parse_pool(obj) for obj in fleet if obj["kind"] == "GPUPool"]
+    for site in (parse_factory(obj) for obj in fleet if obj["kind"] == "AIFactory"):
+        layout = lay_out(site)
+        for group in layout.groups:
+            room = min(len(group.slots), layout.instances[group.instance].limit // (group.unit_watts or 0))
+            units = [-(-pool.spec.gpus // group.system.gpus_per_unit) for pool in pools if allows(pool, site)]
+            assert sum(units) <= room + 1  # of the one that is spread, one unit more stands in another row
 
 
 def test_walks_that_once_failed(stage: Stage, tenant: str) -> None:

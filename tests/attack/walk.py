@@ -41,9 +41,9 @@ _KINDS = {"AIFactory": FACTORIES, "GPUPool": POOLS}
 
 
 def seed(tenant: str) -> list[Object]:
-    """Two sites with room for all of six pools, wherever each of them stands."""
+    """Two sites with room for all of six pools, wherever each stands: in each row, for all at once."""
     return [
-        factory("alpha", rows=2, racks=2),
+        factory("alpha", rows=2, racks=3),
         factory("beta", rows=1, racks=2),
         pool("first", tenant, 16, "alpha", priority=10),
         pool("second", tenant, 8, "beta", priority=5, purpose="Inference"),

@@ -191,7 +191,9 @@ def install(cluster: Cluster, kubectl: Kubectl, folder: Path, *components: str) 
 @contextmanager
 def installed(cluster: Cluster, kubectl: Kubectl, folder: Path, *components: str) -> Iterator[Path]:
     """The same for a while: afterwards nothing is bound any more, and no object is left."""
-    yield install(cluster, kubectl, folder, *components)
+    path = install(cluster, kubectl, folder, *components)
+    clear(kubectl)  # a module without an operator may have left pools in a namespace that was just deleted
+    yield path
 
     for kind in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
         ours = [name for name in kubectl("get", kind, "--output=name").split() if name.endswith(names.GROUP)]

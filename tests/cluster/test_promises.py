@@ -25,7 +25,7 @@ from cluster.operating import (
     pool,
     settled,
 )
-from cluster.reading import read
+from cluster.reading import get, read
 from controlplane import Cluster, Kubectl, wait_until
 from recorder import History, Recorder
 
@@ -267,6 +267,13 @@ def test_the_record_of_all_this_shows_every_promise_kept(stage: Stage, recorder:
             for resource in history.resources(kind).values()
         )
 
+    def over() -> bool:
+        spaces = {obj["metadata"]["name"]: obj["metadata"] for obj in get(stage.kubectl, "namespaces")}
+        going = [obj["metadata"]["namespace"] for obj in get(stage.kubectl, POOLS)]
+        return not any("deletionTimestamp" in spaces.get(name, {"deletionTimestamp": ""}) for name in going)
+
+    # A namespace goes some time after its test has ended, and its pools with it.
+    wait_until(over, "no pool is left of the tests before")
     recorder.wait(at_rest, "everything is at rest")
     verdict, _ = recorder.verdict()
     assert verdict.kept, str(verdict)

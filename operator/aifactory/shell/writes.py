@@ -30,7 +30,8 @@ T = TypeVar("T")
 
 _UNANSWERED: Final = (0, 429, 503, 504)
 _UNDONE: Final = 429  # of those, the one that was certainly not done: it was turned away at the door
-_PASSED_BY: Final = (404, 409)  # the world has changed: the next cycle sees it
+_GONE: Final = 404
+_PASSED_BY: Final = (_GONE, 409)  # the world has changed: the next cycle sees it
 _TWO_BUDGETS: Final = 500  # what evicting a pod that two budgets cover is answered with
 
 
@@ -164,7 +165,9 @@ class Writes:
                 logger.debug("%s passed by: %s", what, error)
                 summary.passed_by += 1
                 outcome = "passed_by"
-                if isinstance(item, Order):
+                # A slot that is taken; or an object that is still told of, in a namespace that is gone.
+                lost = isinstance(item, StatusWrite | Finalizer) and error.status == _GONE
+                if isinstance(item, Order) or lost:
                     self._failures.failed(item, error.message)
             else:
                 reason = (what, error.status, error.reason)

@@ -1,6 +1,7 @@
 """Carrying out plans, on a real API server."""
 
 import json
+import secrets
 import threading
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import yaml
 from kubernetes.aio.client import Configuration
 
 from aifactory.api import names
-from aifactory.api.reading import parse_factory
+from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.backends import Backend, drivers
 from aifactory.decide import decide
 from aifactory.decide.model.plan import Cause, Drain, Event, Evict, Plan, StatusWrite
@@ -22,6 +23,7 @@ from aifactory.shell.fingerprint import Change, News
 from aifactory.shell.metrics import Metrics
 from aifactory.shell.settings import DEFAULTS
 from aifactory.shell.writes import LeadershipLost
+from cluster.operating import pool
 from cluster.shell.bench import Bench, carry_out
 from cluster.shell.nodes import order, seen
 from controlplane import Kubectl
@@ -57,6 +59,15 @@ async def test_a_slot_that_is_taken_is_passed_by(bench: Bench, driver: Backend, 
     await bench.apply(order(site, 1))
     summary = await bench.apply(order(site, 1), order(site, 2))
     assert (summary.done, summary.passed_by, summary.failed) == (1, 1, 0)
+
+
+async def test_a_pool_whose_namespace_is_gone_is_tried_ever_less_often(bench: Bench) -> None:
+    lost = parse_pool(pool("lost", f"gone-{secrets.token_hex(4)}", 8, "anywhere"))
+    bench.world = replace(bench.world, pools=(lost,))
+    status = StatusWrite("GPUPool", lost.metadata.namespace, "lost", {"observedGeneration": 1})
+    tried = [(await bench.apply(statuses=(status,))).passed_by for _ in range(5)]
+    assert tried[0] == 1
+    assert sum(tried) < len(tried)
 
 
 async def test_who_does_not_lead_writes_nothing(bench: Bench, driver: Backend, site: str) -> None:
