@@ -26,6 +26,7 @@ SITES, POOLS, GPUS = 10, 1_000, 32  # four nodes a pool
 EDITS: Final = 20  # of pools a second, of what decides nothing
 NEW: Final = 8  # pools that come to the quiet fleet, and to the busy one
 LOWERED: Final = 3  # times that a quota falls
+FULL: Final = 5  # the first site that has no power left once quotas fell while all was quiet
 TENANTS = NAMESPACES = tuple(f"team-{n}" for n in range(10))
 
 
@@ -108,14 +109,14 @@ async def _quiet(client: KubernetesClient, operator: Operator) -> list[Sample]:
 
 
 async def _new(client: KubernetesClient, when: str) -> AsyncIterator[Sample]:
-    """A pool of 8 nodes comes."""
+    """A pool of 8 nodes comes, to a site whose quota nobody has lowered by then."""
     for n in range(NEW):
-        name = f"new-{when[0]}-{n}"
+        name, where = f"new-{when[0]}-{n}", f"site-{n % FULL}"
         began = time.monotonic()
         yield (
             f"new pool, {when}: placed",
             "s",
-            await placed(client, pool(name, TENANTS[0], 64, f"site-{n}", priority=9)),
+            await placed(client, pool(name, TENANTS[0], 64, where, priority=9)),
         )
         selector = f"{names.LABEL_POOL}={name}"
 
@@ -129,7 +130,7 @@ async def _new(client: KubernetesClient, when: str) -> AsyncIterator[Sample]:
 async def _lowered(client: KubernetesClient, when: str) -> AsyncIterator[Sample]:
     """A site's quota falls to what a tenth less than its nodes draw."""
     for n in range(LOWERED):
-        name = f"site-{n + (5 if when == 'quiet' else 0)}"
+        name = f"site-{n + (FULL if when == 'quiet' else 0)}"
         status = (await client.get(FACTORY, name))["status"]["power"]
         await client.patch(FACTORY, name, {"spec": {"power": {"quota": str(status["committed"] * 9 // 10)}}})
         began = time.monotonic()
