@@ -52,6 +52,13 @@ async def placed(client: KubernetesClient, wish: Object) -> float:
     return await until(says_so)
 
 
+def told(samples: list[Sample]) -> list[Sample]:
+    """The same, shown as they come: a scenario takes minutes, and may not come to its end."""
+    for metric, unit, value in samples:
+        print(f"{metric}: {value:.2f} {unit}".rstrip(), flush=True)
+    return samples
+
+
 def processor_seconds(operator: Operator) -> float:
     """What the operator's own process has used of the processor, its solver's left out."""
     fields = Path(f"/proc/{operator.process.pid}/stat").read_text().rpartition(")")[2].split()

@@ -18,6 +18,7 @@ from bench.live.asking import (
     megabytes,
     placed,
     processor_seconds,
+    told,
     until,
 )
 from cluster.operating import Operator, Start, condition, factory, pool
@@ -36,13 +37,13 @@ async def measure(kubeconfig: Path, start: Start) -> list[Sample]:
     async with connected(kubeconfig) as client:
         for n in range(SITES):
             await client.create(FACTORY, site(n))
-        samples = await _applied(client, operator)
-        samples += await _quiet(client, operator)
-        samples += [it async for it in _new(client, "quiet")]
-        samples += [it async for it in _lowered(client, "quiet")]
+        samples = told(await _applied(client, operator))
+        samples += told(await _quiet(client, operator))
+        samples += told([it async for it in _new(client, "quiet")])
+        samples += told([it async for it in _lowered(client, "quiet")])
         async with _edited(client):
-            samples += [it async for it in _new(client, "20 edits a second")]
-            samples += [it async for it in _lowered(client, "20 edits a second")]
+            samples += told([it async for it in _new(client, "20 edits a second")])
+            samples += told([it async for it in _lowered(client, "20 edits a second")])
         samples.append(("memory", "MB", megabytes(operator)))
         samples.append(("from SIGKILL to the first decision", "s", await _restarted(operator, start)))
         return samples
