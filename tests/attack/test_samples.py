@@ -10,6 +10,7 @@ from random import Random
 import pytest
 import yaml
 
+from aifactory.api.pool import GPUPool
 from aifactory.api.reading import parse_factory, parse_pool
 from aifactory.decide.model.layout import lay_out
 from aifactory.decide.model.standing import allows
@@ -53,8 +54,13 @@ def test_the_seed_has_room_in_each_row_for_all_that_may_stand_there() -> None:
         layout = lay_out(site)
         for group in layout.groups:
             room = min(len(group.slots), layout.instances[group.instance].limit // (group.unit_watts or 0))
-            units = [-(-pool.spec.gpus // group.system.gpus_per_unit) for pool in pools if allows(pool, site)]
-            assert sum(units) <= room + 1  # of the one that is spread, one unit more stands in another row
+            each = group.system.gpus_per_unit
+            assert sum(_most_in_a_row(pool, each) for pool in pools if allows(pool, site)) <= room
+
+
+def _most_in_a_row(pool: GPUPool, gpus_per_unit: int) -> int:
+    units, spread = -(-pool.spec.gpus // gpus_per_unit), pool.spec.topology.spread
+    return -(-units // spread.at_least) if spread else units
 
 
 def test_walks_that_once_failed(stage: Stage, tenant: str) -> None:

@@ -112,9 +112,8 @@ def test_it_converges_from_wherever_it_is_killed(
     apply(kubectl, pool("one", namespace, 16 * 8, site), pool("two", namespace, 16 * 8, site))
     for count in (1, 9, 20):  # nodes that are there when it is killed
         operator = start(f"killed-{count}", leads=False)
-        ordered = partial(
-            _leads_and_has, operator, kubectl, site, count
-        )  # one before may have ordered as many
+        # One before may have ordered as many: without its own Lease there would be none to delete.
+        ordered = partial(_leads_and_has, operator, kubectl, site, count)
         wait_until(ordered, "it leads, and nodes come", TAKE_OVER)
         operator.kill()
         kubectl("delete", "lease", LEASE, f"-n={SYSTEM}")  # the dead need not be waited for here
